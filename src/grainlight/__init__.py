@@ -1,0 +1,39 @@
+"""Grainlight reads the light of dust grains.
+
+It gives the posterior of the physical parameters of a supernova dust shell from
+broadband photometry with errors, upper limits and missing bands.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from grainlight.core import GrainlightError, Parameter, Parameters, Samples, Status
+from grainlight.datasets import Dataset, Recipe, generate
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.photometry import FilterSet, Observation, read_observations
+from grainlight.sampling.fit import Fit, FitSettings, fit_observations
+from grainlight.simulators import ShellSimulator
+
+try:
+    __version__ = version("grainlight")
+except PackageNotFoundError:  # run from a source tree that is not installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "Dataset",
+    "FilterSet",
+    "Fit",
+    "FitSettings",
+    "GrainlightError",
+    "Observation",
+    "Parameter",
+    "Parameters",
+    "Recipe",
+    "Samples",
+    "ShellModel",
+    "ShellSimulator",
+    "Status",
+    "__version__",
+    "fit_observations",
+    "generate",
+    "read_observations",
+]

@@ -1,0 +1,100 @@
+"""`grainlight fit`: the posterior of the dust around observed objects."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from grainlight.cli.progress import progress_bar
+from grainlight.core import Status
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.photometry import read_observations
+from grainlight.report import run_fits, tabulate_posterior, trust_of
+from grainlight.report.folder import WORDS, check_folder
+from grainlight.report.table import STYLES, write_reasons, write_trust
+from grainlight.sampling.fit import Fit, FitSettings
+from grainlight.sampling.prior import PriorChoice
+
+
+def fit(
+    file: Annotated[Path, typer.Argument(help="Photometry: ECSV or CSV.")],
+    out: Annotated[Path, typer.Option(help="Folder of the results.")],
+    model: Annotated[
+        str, typer.Option(help="Packaged model by name, or a folder.")
+    ] = "ccsn-dust",
+    prior: Annotated[
+        str, typer.Option(help="thesis2023, ansari2022, or a TOML file.")
+    ] = "thesis2023",
+    floor: Annotated[
+        float, typer.Option(help="Model error of every band, fraction of its flux.")
+    ] = 0.05,
+    method: Annotated[
+        Literal["annealed", "nuts"], typer.Option(help="Sampler.")
+    ] = "annealed",
+    num_draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of flux, where the file states none.")
+    ] = None,
+    redshift: Annotated[float | None, typer.Option(help="Redshift.")] = None,
+    distance: Annotated[
+        float | None, typer.Option(help="Luminosity distance [Mpc].")
+    ] = None,
+    distance_err: Annotated[
+        float | None, typer.Option(help="Its standard error [Mpc].")
+    ] = None,
+    galactic_av: Annotated[
+        float | None, typer.Option(help="Galactic extinction still in the data [mag].")
+    ] = None,
+    limit_sigma: Annotated[
+        float | None, typer.Option(help="Sigmas that upper limits stand for.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that are there.")
+    ] = False,
+) -> None:
+    """Fit photometry and write posterior, summary, figures and settings."""
+    check_folder(out, WORDS, overwrite=overwrite)
+    settings = FitSettings(
+        prior=PriorChoice.read(prior), floor=floor, method=method, num_draws=num_draws
+    )
+    table = read_observations(
+        file,
+        unit=unit,
+        redshift=redshift,
+        distance=distance,
+        distance_err=distance_err,
+        galactic_av=galactic_av,
+        limit_sigma=limit_sigma,
+    )
+    with progress_bar("sampling (the first run compiles)") as progress:
+        run = run_fits(
+            seed,
+            ShellModel.load(model),
+            table,
+            out,
+            settings,
+            source=str(file),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    console = Console()
+    for one in run.fits:
+        _print(console, one)
+    for name, why in run.failures.items():
+        console.print(f"{name}: {why}", style="red", markup=False)
+    console.print(f"Prior: {settings.prior.words}. Results: {out}", markup=False)
+    raise typer.Exit(code=0 if run.num_failed == 0 else 1)
+
+
+def _print(console: Console, fit: Fit) -> None:
+    if fit.samples is None or bool(fit.status == Status.nonfinite):
+        words = fit.message or Status[fit.status]
+        console.print(f"{fit.observation.name}: {words}", style="red", markup=False)
+        return
+    console.print(tabulate_posterior(fit.samples, title=fit.observation.name))
+    trust = trust_of(fit)
+    console.print(write_trust(trust), style=STYLES[trust.verdict], markup=False)
+    for reason in write_reasons(trust):
+        console.print(f"  - {reason}", markup=False)

@@ -1,0 +1,96 @@
+"""`grainlight simulate`: spectra of dusty shells, drawn from a prior or as listed."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from grainlight.cli.progress import progress_bar
+from grainlight.core import ParameterError
+from grainlight.datasets import Recipe, generate, read_rows, simulate_rows
+from grainlight.photometry import jwst_filters
+from grainlight.report import new_folder
+from grainlight.simulators import ShellSimulator
+
+ROWS = "shells.ecsv"
+SHOWN = 20
+
+
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder of the results.")],
+    num_parents: Annotated[
+        int | None, typer.Option(help="Shells to draw from the prior.")
+    ] = None,
+    at: Annotated[
+        Path | None, typer.Option(help="Table of shells to simulate instead.")
+    ] = None,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(help="Prior by name; NAME=SHARE, repeated, for a mixture."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; as many as processors if not given.")
+    ] = None,
+    inner: Annotated[float, typer.Option(help="Inner over outer radius.")] = 0.8,
+    carbon: Annotated[str, typer.Option(help="Carbon species.")] = "carbon_be",
+    silicate: Annotated[str, typer.Option(help="Silicate species.")] = "silicate_dl",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results of --at.")
+    ] = False,
+) -> None:
+    """Simulate shells: a data set that resumes after a kill, or the rows of a table."""
+    if (num_parents is None) == (at is None):
+        raise ParameterError("Expected one of --num-parents and --at; got both or none.")
+    simulator = ShellSimulator(inner=inner, carbon=carbon, silicate=silicate)
+    if at is not None:
+        _simulate_table(at, out, simulator, overwrite=overwrite)
+        return
+    recipe = Recipe(
+        num_parents=int(num_parents or 0),
+        seed=seed,
+        priors=_shares(prior or ["thesis2023"]),
+        simulator=simulator,
+    )
+    with progress_bar("simulating shells") as progress:
+        generate(out, recipe, workers=workers, progress=progress)
+    typer.echo(f"{recipe.num_parents} shells (recipe {recipe.identity}) in {out}")
+
+
+def _shares(words: list[str]) -> dict[str, float]:
+    shares = {}
+    for word in words:
+        name, _, share = word.partition("=")
+        try:
+            value = float(share) if share else 1.0
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value > 0):
+            raise ParameterError(f"Expected --prior NAME or NAME=SHARE; got {word!r}.")
+        shares[name] = value
+    return shares
+
+
+def _simulate_table(
+    at: Path, out: Path, simulator: ShellSimulator, *, overwrite: bool
+) -> None:
+    table, theta = read_rows(at)
+    with new_folder(out, ROWS, overwrite=overwrite) as folder:
+        shells, spectra = simulate_rows(table, theta, simulator, jwst_filters())
+        shells.write(folder / ROWS, format="ascii.ecsv")
+        spectra.write(folder / "spectra.ecsv", format="ascii.ecsv")
+    shown = Table(title=f"{len(shells)} shells")
+    for header in ("row", "T dust [K]", "tau 0.55 um", "energy error"):
+        shown.add_column(header, justify="right")
+    for i, row in enumerate(shells[:SHOWN], start=1):
+        shown.add_row(
+            str(i),
+            f"{row['dust_temperature']:.1f}",
+            f"{row['optical_depth']:.3g}",
+            f"{row['energy_error']:.1e}",
+        )
+    Console().print(shown)
+    typer.echo(f"Shells: {out / ROWS}; spectra: {out / 'spectra.ecsv'}")

@@ -1,0 +1,44 @@
+"""`grainlight train`: the likelihood of a simulated data set."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import jax.random as jr
+import typer
+
+from grainlight.datasets import Dataset
+from grainlight.estimators import TrainingSettings
+from grainlight.estimators.shell_model import Sizes, train_shell_model
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder made by `grainlight simulate`.")],
+    out: Annotated[Path, typer.Option(help="Folder of the model; a rerun resumes.")],
+    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
+    epochs: Annotated[int, typer.Option(help="Most passes over the data.")] = 200,
+    minutes: Annotated[
+        float, typer.Option(help="Time limit of the likelihood [minutes].")
+    ] = math.inf,
+    batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 256,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
+    width: Annotated[int, typer.Option(help="Width of the network's blocks.")] = 160,
+    blocks: Annotated[int, typer.Option(help="Number of its blocks.")] = 4,
+    variants: Annotated[int, typer.Option(help="Redshifts of each parent.")] = 4,
+) -> None:
+    """Train likelihood, dust temperature and joint prior on simulated parents."""
+    settings = TrainingSettings(
+        num_epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        time_limit_s=60 * minutes,
+    )
+    model = train_shell_model(
+        jr.key(seed),
+        Dataset.open(data),
+        out,
+        settings,
+        sizes=Sizes(widths=(width,) * blocks, variants=variants),
+        progress=True,
+    )
+    typer.echo(f"Trained on {model.meta['num_parents']} parents; the model is in {out}")

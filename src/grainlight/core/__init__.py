@@ -1,0 +1,35 @@
+"""The nouns every room shares: parameters, draws, statuses, errors."""
+
+from grainlight.core.errors import (
+    BandMismatchError,
+    FileFormatError,
+    GrainlightError,
+    ModelError,
+    ObservationError,
+    OutputExistsError,
+    ParameterError,
+    RangeError,
+    UnitError,
+    UnknownFilterError,
+)
+from grainlight.core.parameters import Parameter, Parameters
+from grainlight.core.samples import Diagnostics, Samples
+from grainlight.core.status import Status
+
+__all__ = [
+    "BandMismatchError",
+    "Diagnostics",
+    "FileFormatError",
+    "GrainlightError",
+    "ModelError",
+    "ObservationError",
+    "OutputExistsError",
+    "Parameter",
+    "ParameterError",
+    "Parameters",
+    "RangeError",
+    "Samples",
+    "Status",
+    "UnitError",
+    "UnknownFilterError",
+]

@@ -1,0 +1,19 @@
+"""Pairs on disk: recipes, generation, splits."""
+
+from grainlight.datasets.dataset import Dataset, Pairs, magnitudes, soften, split_of
+from grainlight.datasets.generate import generate, spectra_table
+from grainlight.datasets.recipe import Recipe
+from grainlight.datasets.rows import read_rows, simulate_rows
+
+__all__ = [
+    "Dataset",
+    "Pairs",
+    "Recipe",
+    "generate",
+    "magnitudes",
+    "read_rows",
+    "simulate_rows",
+    "soften",
+    "spectra_table",
+    "split_of",
+]

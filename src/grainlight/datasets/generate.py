@@ -1,0 +1,163 @@
+"""Simulate parents in parallel into Parquet shards; a rerun resumes."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
+
+from grainlight.core import GrainlightError, OutputExistsError
+from grainlight.datasets.recipe import NAME, Recipe
+from grainlight.simulators import ShellSpectra, named_prior
+
+Progress = Callable[[int, int], None]
+
+
+def shard_path(folder: Path, shard: int) -> Path:
+    """Path of one shard."""
+    return Path(folder) / f"shard-{shard:05d}.parquet"
+
+
+def draw_shard(recipe: Recipe, shard: int) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters of the parents of one shard, and the prior each came from.
+
+    They depend on the seed and the shard alone, so that no order of work, number of
+    workers or interruption changes them.
+    """
+    generator = np.random.default_rng(np.random.SeedSequence((recipe.seed, shard)))
+    names = list(recipe.priors)
+    share = np.array([recipe.priors[name] for name in names])
+    origin = generator.choice(
+        len(names), size=recipe.shard_size, p=share / share.sum()
+    )
+    theta = np.empty((recipe.shard_size, len(recipe.simulator.parameters)))
+    for k, name in enumerate(names):
+        chosen = origin == k
+        draws = named_prior(name).sample(generator, recipe.shard_size)
+        theta[chosen] = draws[: chosen.sum()]
+    rows = recipe.shard_rows(shard)
+    return theta[:rows], np.array(names)[origin[:rows]]
+
+
+def spectra_table(
+    spectra: ShellSpectra, names: tuple[str, ...], **columns: np.ndarray
+) -> pa.Table:
+    """One row a parent: extra columns, parameters, outcomes and spectrum."""
+    table: dict[str, pa.Array | np.ndarray] = dict(columns)
+    table.update({name: spectra.theta[:, i] for i, name in enumerate(names)})
+    for name in (
+        "dust_temperature",
+        "carbon_temperature",
+        "silicate_temperature",
+        "optical_depth",
+        "energy_error",
+    ):
+        table[name] = getattr(spectra, name)
+    flat = pa.array(spectra.log_luminosity.astype(np.float32).ravel())
+    table["log_luminosity"] = pa.FixedSizeListArray.from_arrays(
+        flat, len(spectra.wave)
+    )
+    return pa.table(table)
+
+
+def make_shard(folder: Path, recipe: Recipe, shard: int) -> int:
+    """Simulate one shard and write it, whole or not at all; returns its rows."""
+    theta, origin = draw_shard(recipe, shard)
+    with threadpool_limits(1):
+        spectra = recipe.simulator.simulate(theta)
+    first = shard * recipe.shard_size
+    table = spectra_table(
+        spectra,
+        recipe.simulator.parameters.names,
+        parent=np.arange(first, first + len(theta)),
+        prior=pa.array(origin.tolist()).dictionary_encode(),
+    )
+    partial = shard_path(folder, shard).with_suffix(f".{os.getpid()}.part")
+    pq.write_table(table, partial, compression="zstd")
+    os.replace(partial, shard_path(folder, shard))
+    return len(theta)
+
+
+def _is_whole(folder: Path, recipe: Recipe, shard: int) -> bool:
+    path = shard_path(folder, shard)
+    if not path.exists():
+        return False
+    try:
+        return pq.read_metadata(path).num_rows == recipe.shard_rows(shard)
+    except (OSError, pa.ArrowInvalid):
+        return False
+
+
+def generate(
+    folder: Path,
+    recipe: Recipe,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Simulate all parents of a recipe into a folder; what is there is kept.
+
+    Args:
+        folder: Where the shards go. A folder of the same recipe is continued (its
+            number of parents may grow); one of another recipe is refused.
+        recipe: What to simulate.
+        workers: Processes; as many as processors if not given.
+        progress: Called with the parents done and the parents wanted.
+
+    Raises:
+        OutputExistsError: The folder holds another data set, or other files.
+    """
+    folder = Path(folder)
+    _check_folder(folder, recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe.save(folder)
+    for stale in folder.glob("shard-*.part"):
+        stale.unlink()
+    done = [_is_whole(folder, recipe, shard) for shard in range(recipe.num_shards)]
+    open_shards = [shard for shard, whole in enumerate(done) if not whole]
+    total = recipe.num_parents
+    finished = total - sum(recipe.shard_rows(shard) for shard in open_shards)
+    report = progress or (lambda *_: None)
+    report(finished, total)
+    if not open_shards:
+        return
+    # threads of compiled code do not survive a fork: start fresh processes
+    context = multiprocessing.get_context("spawn")
+    workers = min(workers or os.cpu_count() or 1, len(open_shards))
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(make_shard, folder, recipe, s) for s in open_shards]
+        try:
+            for future in as_completed(futures):
+                finished += future.result()
+                report(finished, total)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _check_folder(folder: Path, recipe: Recipe) -> None:
+    if not folder.exists():
+        return
+    if not (folder / NAME).exists():
+        if not folder.is_dir() or any(folder.iterdir()):
+            raise OutputExistsError(
+                f"Expected a new folder, or a data set to continue; got {folder}, "
+                "which holds other files. Name another folder."
+            )
+        return
+    try:
+        found = Recipe.load(folder)
+    except GrainlightError as error:
+        raise OutputExistsError(str(error)) from error
+    if found.identity != recipe.identity or found.num_parents > recipe.num_parents:
+        raise OutputExistsError(
+            f"Expected the recipe of the data set in {folder} (seed {found.seed}, "
+            f"{found.num_parents} parents, priors {found.priors}); got seed "
+            f"{recipe.seed}, {recipe.num_parents} parents, priors {recipe.priors}. "
+            "Name another folder, or give the same settings to continue."
+        )

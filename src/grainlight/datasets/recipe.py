@@ -1,0 +1,117 @@
+"""The recipe of a data set: all that is needed to make it again."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from grainlight.core import FileFormatError, ParameterError
+from grainlight.simulators import SHELL_PARAMETERS, ShellSimulator, named_prior
+from grainlight.transfer import wavelength_grid
+
+FORMAT = 1
+NAME = "dataset.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a folder of simulated parents was made from.
+
+    Attributes:
+        num_parents: Number of simulated spectra.
+        seed: Seed of every random number.
+        priors: Name of each prior, with its share of the parents.
+        shard_size: Parents in one file.
+        simulator: The simulator.
+    """
+
+    num_parents: int
+    seed: int
+    priors: dict[str, float] = field(default_factory=lambda: {"thesis2023": 1.0})
+    shard_size: int = 500
+    simulator: ShellSimulator = field(default_factory=ShellSimulator)
+
+    def __post_init__(self) -> None:
+        for name in self.priors:
+            named_prior(name)
+        if self.num_parents < 1 or self.shard_size < 1:
+            raise ParameterError(
+                "Expected at least one parent and one parent a shard; got "
+                f"{self.num_parents} and {self.shard_size}."
+            )
+        if not self.priors or min(self.priors.values()) <= 0:
+            raise ParameterError(
+                f"Expected positive shares of the priors; got {self.priors}."
+            )
+
+    @property
+    def num_shards(self) -> int:
+        """Number of files."""
+        return -(-self.num_parents // self.shard_size)
+
+    def shard_rows(self, shard: int) -> int:
+        """Parents in a shard; the last may hold fewer."""
+        return min(self.shard_size, self.num_parents - shard * self.shard_size)
+
+    @property
+    def identity(self) -> str:
+        """Hash of what the numbers depend on; the number of parents may grow."""
+        stated = {
+            "seed": self.seed,
+            "priors": self.priors,
+            "shard_size": self.shard_size,
+            "simulator": self.simulator.settings,
+            "format": FORMAT,
+        }
+        text = json.dumps(stated, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict:
+        """Everything that `dataset.json` states."""
+        stated = asdict(self)
+        stated["simulator"] = self.simulator.settings
+        return {
+            "kind": "shell-spectra",
+            "format": FORMAT,
+            "identity": self.identity,
+            **stated,
+            "parameters": [asdict(member) for member in SHELL_PARAMETERS.members],
+            "wave_um": wavelength_grid().tolist(),
+            "versions": {"grainlight": _version("grainlight"), "numba": _version("numba")},
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write `dataset.json`, whole or not at all."""
+        partial = folder / (NAME + ".part")
+        partial.write_text(json.dumps(self.to_json(), indent=1))
+        os.replace(partial, folder / NAME)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Recipe":
+        """Read the recipe of a folder; raises `FileFormatError` if there is none."""
+        path = Path(folder) / NAME
+        try:
+            stored = json.loads(path.read_text())
+            simulator = dict(stored["simulator"])
+            simulator.pop("simulator")
+            return cls(
+                num_parents=stored["num_parents"],
+                seed=stored["seed"],
+                priors=stored["priors"],
+                shard_size=stored["shard_size"],
+                simulator=ShellSimulator(**simulator),
+            )
+        except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise FileFormatError(
+                f"Expected a data set with a readable {NAME} in {folder}; got "
+                f"{type(error).__name__}: {error}. Make one with `grainlight simulate`."
+            ) from error
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

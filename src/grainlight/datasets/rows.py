@@ -1,0 +1,152 @@
+"""Simulate exactly the rows of a table: spectra, temperatures, band magnitudes."""
+
+import warnings
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.table import MaskedColumn, Table
+from jaxtyping import Float
+
+from grainlight.core import FileFormatError, Parameter, ParameterError, UnitError
+from grainlight.datasets.dataset import FAINTEST, magnitudes
+from grainlight.photometry import FilterSet
+from grainlight.simulators import SHELL_PARAMETERS, ShellSimulator, ShellSpectra
+from grainlight.transfer import wavelength_grid
+
+UNITS = {"Msun": u.M_sun, "um": u.um, "Lsun": u.L_sun, "K": u.K, "cm": u.cm}
+LARGEST_REDSHIFT = 0.2
+
+
+def read_rows(path: Path) -> tuple[Table, Float[np.ndarray, "object param"]]:
+    """Read parameters from ECSV or CSV; columns are named as the parameters.
+
+    Columns without unit are in the units of the parameters. The silicate fraction is
+    by mass.
+
+    Raises:
+        FileFormatError: The file is empty or of another kind.
+        ParameterError: A column is missing, or a value is not in the range of the
+            simulator; the message names the row.
+        UnitError: A unit does not fit its column.
+    """
+    kind = "ascii.ecsv" if path.suffix == ".ecsv" else "ascii.csv"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            table = Table.read(path, format=kind)
+    except (OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+        raise FileFormatError(
+            f"Expected a table (ECSV or CSV) of shells in {path}; got "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    missing = [name for name in SHELL_PARAMETERS.names if name not in table.colnames]
+    if missing or len(table) == 0:
+        raise ParameterError(
+            f"Expected the columns {', '.join(SHELL_PARAMETERS.names)} and at least one "
+            f"row in {path}; got {len(table)} rows without "
+            f"{', '.join(missing) or 'any missing column'}."
+        )
+    columns = [_values(table, member) for member in SHELL_PARAMETERS.members]
+    return table, np.stack(columns, axis=1)
+
+
+def _values(table: Table, member: Parameter) -> np.ndarray:
+    column = table[member.name]
+    unit = UNITS.get(member.unit, u.dimensionless_unscaled)
+    try:
+        values = np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
+        if column.unit is not None:
+            values = u.Quantity(np.asarray(values), column.unit).to_value(unit)
+    except (u.UnitConversionError, TypeError) as error:
+        raise UnitError(
+            f"Expected {member.name} in {member.unit or 'no unit'}, or a unit that "
+            f"turns into it; got {column.unit}."
+        ) from error
+    except ValueError as error:
+        raise ParameterError(
+            f"Expected numbers in the column {member.name}; got {error}."
+        ) from error
+    low, high = _bounds(member)
+    bad = np.flatnonzero(~((values >= low) & (values <= high)))
+    if bad.size:
+        raise ParameterError(
+            f"Expected {member.name} from {low:g} to {high:g} {member.unit}; got "
+            f"{values[bad[0]]:g} in row {bad[0] + 1}."
+        )
+    return values
+
+
+def _bounds(member: Parameter) -> tuple[float, float]:
+    """What the engine answers for: wider than the priors but for the tables."""
+    slack = 1e-9
+    if member.name in ("grain_radius", "silicate_fraction"):
+        return member.lower * (1 - slack) - slack, member.upper * (1 + slack)
+    if member.name == "sn_temperature":
+        return 1000.0, 50000.0
+    return member.lower * 1e-3, member.upper * 1e3
+
+
+def _optional(table: Table, name: str, default: float) -> np.ndarray:
+    if name not in table.colnames:
+        return np.full(len(table), default)
+    values = np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
+    bad = ~np.isfinite(values) | (values < 0)
+    if name == "redshift":
+        bad |= values > LARGEST_REDSHIFT
+    else:
+        bad |= values == 0
+    if bad.any():
+        raise ParameterError(
+            f"Expected a usable {name} in every row; got {values[bad][0]} in row "
+            f"{np.flatnonzero(bad)[0] + 1}."
+        )
+    return values
+
+
+def simulate_rows(
+    table: Table,
+    theta: Float[np.ndarray, "object param"],
+    simulator: ShellSimulator,
+    filters: FilterSet,
+) -> tuple[Table, Table]:
+    """Simulate every row.
+
+    Args:
+        table: The rows as read; `redshift` (0 if absent) and `distance` [Mpc] (10 if
+            absent) are used for the magnitudes.
+        theta: Its parameters.
+        simulator: What to simulate with.
+        filters: Bands of the magnitudes.
+
+    Returns:
+        The rows with temperatures, optical depth, energy balance and AB magnitudes;
+        and the spectra: wavelength, then one column a row, `row_1` and on.
+    """
+    redshift = _optional(table, "redshift", 0.0)
+    distance = _optional(table, "distance", 10.0)
+    spectra = simulator.simulate(theta)
+    x = magnitudes(filters, spectra.log_luminosity, redshift)
+    x = x + 5 * np.log10(distance / 10.0)[:, None]
+    answer = _answer(table, spectra)
+    for i, name in enumerate(filters.names):
+        dark = x[:, i] > FAINTEST - 1
+        answer[name] = MaskedColumn(x[:, i], mask=dark, unit=u.ABmag)
+    columns = {"wave": wavelength_grid() * u.um}
+    unit = u.erg / u.s / u.Hz
+    for i, row in enumerate(spectra.log_luminosity, start=1):
+        columns[f"row_{i}"] = 10.0 ** row.astype(float) * unit
+    return answer, Table(columns)
+
+
+def _answer(table: Table, spectra: ShellSpectra) -> Table:
+    answer = table.copy()
+    for name in ("dust_temperature", "carbon_temperature", "silicate_temperature"):
+        values = getattr(spectra, name)
+        answer[name] = MaskedColumn(values, mask=~np.isfinite(values), unit=u.K)
+    answer["optical_depth"] = spectra.optical_depth
+    answer["energy_error"] = spectra.energy_error
+    answer.meta["magnitudes"] = (
+        "AB, at the distance [Mpc] and redshift of the row, else at 10 Mpc and 0"
+    )
+    return answer

@@ -1,0 +1,48 @@
+"""Estimators of densities and outcomes, trained by one loop."""
+
+from grainlight.estimators.density import Box, FlowDensity
+from grainlight.estimators.emulator import Emulator
+from grainlight.estimators.files import (
+    ESTIMATORS,
+    SavedEstimator,
+    find_model,
+    load_estimator,
+    packaged_models,
+    save_estimator,
+)
+from grainlight.estimators.gaussian import GaussianLikelihood, Moments, PartialMoments
+from grainlight.estimators.mixing import Inputs, Outputs
+from grainlight.estimators.observed import Kind, observed_log_prob
+from grainlight.estimators.photometric import FIVE_PER_CENT, PhotometricLikelihood
+from grainlight.estimators.photometric_data import PhotometricData
+from grainlight.estimators.scaling import Scaling
+from grainlight.estimators.settings import TrainingRecord, TrainingSettings
+from grainlight.estimators.training import Training, fit_estimator, train
+
+__all__ = [
+    "ESTIMATORS",
+    "Box",
+    "Emulator",
+    "FIVE_PER_CENT",
+    "FlowDensity",
+    "GaussianLikelihood",
+    "Inputs",
+    "Kind",
+    "Moments",
+    "Outputs",
+    "PartialMoments",
+    "PhotometricData",
+    "PhotometricLikelihood",
+    "SavedEstimator",
+    "Scaling",
+    "Training",
+    "TrainingRecord",
+    "TrainingSettings",
+    "find_model",
+    "fit_estimator",
+    "load_estimator",
+    "observed_log_prob",
+    "packaged_models",
+    "save_estimator",
+    "train",
+]

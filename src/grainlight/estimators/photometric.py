@@ -1,0 +1,258 @@
+r"""The likelihood of an observation under a learned Gaussian of magnitudes.
+
+The model gives AB magnitudes at 10 Mpc, Gaussian with mean $m$ and covariance $\Sigma$.
+At a distance modulus $\mu \pm \sigma_\mu$ (relative to 10 Mpc) with a floor $f$ for
+what the model family leaves out, the apparent magnitudes have mean $m + \mu$ and
+covariance
+
+$$ M = \Sigma + f^2 I + \sigma_\mu^2 \, 1 1^T . $$
+
+*Detections*, negative fluxes among them, are compared in asinh magnitudes of softening
+$b = 3 \sigma$, which are finite for every flux ($a = 2.5 / \ln 10$, fluxes in nJy):
+
+$$ x = 31.4 - a \, [ \mathrm{asinh}(F / 2 b) + \ln b ], \qquad
+   D = \frac{dx}{dm} = \frac{F}{\sqrt{F^2 + 4 b^2}}, \qquad
+   s = \frac{a \sigma}{\sqrt{F_{\rm obs}^2 + 4 b^2}} , $$
+
+$x_{\rm obs} \sim N(x(m + \mu),\, D M D + \mathrm{diag}(s^2))$ with $D$ at the model
+flux.
+
+A *limit* $F_l$ with flux noise $\sigma$ contributes the probability that a flux below
+it is measured, given the detections. These leave the magnitude of the band Gaussian
+with mean $m'$ and variance $v$. With $\delta = m' - m_l$ the distance from the limit
+and $c = 0.4 \ln 10$,
+
+$$ P = \int N(\epsilon; 0, v)\, \Phi(z(\delta + \epsilon))\, d\epsilon ,
+   \qquad z(d) = (F_l / \sigma) (1 - e^{-c d}) . $$
+
+The probit $z$ is replaced by its tangent at the most probable magnitude
+$d_\star = \arg\min [(d - \delta)^2 / v + z(d)^2]$, found by a few steps of Gauss and
+Newton; then
+
+$$ P = \Phi\!\left( \frac{z(d_\star) + z'(d_\star) (\delta - d_\star)}
+   {\sqrt{1 + z'(d_\star)^2 v}} \right) . $$
+
+It is exact without model scatter, where it is $\Phi((F_l - F) / \sigma)$, and without
+noise, where it is $\Phi(\delta / \sqrt v)$; between, $\ln P$ is right within 0.05, or
+within 2 % in the tail. (The slope taken at the model flux instead would let models
+far above the limit off: their relative scatter does not shrink.) Several limits are
+multiplied as if independent given the detections.
+
+References:
+    Lupton, Gunn & Szalay (1999), AJ 118, 1406 (asinh magnitudes).
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jax.scipy.special import log_ndtr
+from jaxtyping import Array, Float, Key
+
+from grainlight.core import BandMismatchError
+from grainlight.estimators.gaussian import GaussianLikelihood, Moments
+from grainlight.estimators.observed import Conditional, Kind, condition_on_detected
+from grainlight.estimators.photometric_data import PhotometricData
+from grainlight.photometry import AB_ZERO_POINT_NJY, luptitude, luptitude_slope
+
+#: Softening of asinh magnitudes, in standard errors of the flux.
+SOFTENING = 3.0
+#: Tangents tried on the way to the most probable magnitude of a limit.
+NUM_TANGENTS = 3
+#: Five per cent of flux [mag].
+FIVE_PER_CENT = 2.5 / float(np.log(10)) * 0.05
+_POGSON = 2.5 / float(np.log(10))
+
+
+class AsinhMagnitude(eqx.Module):
+    """Asinh magnitudes of model fluxes, and their slope against magnitudes."""
+
+    value: Float[Array, " band"]
+    slope: Float[Array, " band"]
+
+
+def model_asinh(
+    magnitude: Float[Array, " band"], softening: Float[Array, " band"]
+) -> AsinhMagnitude:
+    r"""Asinh magnitude of an AB magnitude, without passing through the flux.
+
+    With $t = \ln(F / 2 b)$, asinh is $t + \ln(1 + \sqrt{1 + e^{-2t}})$ where $t > 0$;
+    neither branch overflows, for any magnitude.
+    """
+    t = (AB_ZERO_POINT_NJY - magnitude) / _POGSON - jnp.log(2 * softening)
+    bright, faint = jnp.maximum(t, 0.0), jnp.minimum(t, 0.0)
+    high = bright + jnp.log1p(jnp.sqrt(1 + jnp.exp(-2 * bright)))
+    shrunk = jnp.where(t > 0, high, jnp.arcsinh(jnp.exp(faint)))
+    value = AB_ZERO_POINT_NJY - _POGSON * (shrunk + jnp.log(softening))
+    return AsinhMagnitude(value, jnp.exp(0.5 * jax.nn.log_sigmoid(2 * t)))
+
+
+def limit_log_prob(
+    distance: Float[Array, " band"],
+    variance: Float[Array, " band"],
+    noise: Float[Array, " band"],
+) -> Float[Array, " band"]:
+    """Log-probability of measuring less than a limit.
+
+    Args:
+        distance: Expected magnitude minus that of the limit, positive if fainter [mag].
+        variance: Variance of the magnitude [mag^2].
+        noise: Standard error of the flux over the limiting flux.
+    """
+    noise = noise * _POGSON
+    nearest = jnp.where(
+        distance < 0,
+        _start_above(jnp.minimum(distance, 0.0), variance, noise),
+        _start_below(jnp.maximum(distance, 0.0), variance, noise),
+    )
+    for step in range(NUM_TANGENTS):
+        slope, offset = _tangent(nearest, noise)
+        reach = offset + distance - nearest
+        width = variance + slope**2
+        if step < NUM_TANGENTS - 1:
+            moved = distance - variance * reach / width
+            beyond = jnp.where(distance < 0, moved > 0, moved < 0)
+            nearest = jnp.where(beyond, 0.0, moved)
+    return log_ndtr(reach / jnp.sqrt(width))
+
+
+def _start_below(
+    distance: Float[Array, " band"],
+    variance: Float[Array, " band"],
+    noise: Float[Array, " band"],
+) -> Float[Array, " band"]:
+    """First guess of the most probable magnitude, for a model fainter than the limit.
+
+    It takes the chord of the probit from the limit to the model.
+    """
+    scaled = distance / _POGSON
+    near = scaled < 1e-2
+    safe = jnp.where(near, 1.0, scaled)
+    chord = noise * jnp.where(near, 1 + 0.5 * scaled, safe / -jnp.expm1(-safe))
+    return distance * chord**2 / (chord**2 + variance)
+
+
+def _start_above(
+    distance: Float[Array, " band"],
+    variance: Float[Array, " band"],
+    noise: Float[Array, " band"],
+) -> Float[Array, " band"]:
+    r"""The same for a model brighter than the limit, where the probit is exponential.
+
+    There $w = 2 c (d_\star - \delta)$ solves $w e^w = 2 c^2 v (F_l / \sigma)^2
+    e^{-2 c \delta}$, which two Newton steps in the logarithm do.
+    """
+    power = jnp.log(2 * jnp.maximum(variance, 1e-12)) - 2 * jnp.log(noise)
+    power = jnp.maximum(power - 2 * distance / _POGSON, -60.0)
+    high = jnp.maximum(power, 1.0)
+    w = jnp.where(power > 1, high - jnp.log(high), jax.nn.sigmoid(power))
+    for _ in range(2):
+        w = w * (1 + power - jnp.log(w)) / (1 + w)
+    return jnp.minimum(distance + 0.5 * _POGSON * w, 0.0)
+
+
+def _tangent(
+    distance: Float[Array, " band"], noise: Float[Array, " band"]
+) -> tuple[Float[Array, " band"], Float[Array, " band"]]:
+    """One over the slope of the probit there, and the probit times that."""
+    scaled = jnp.minimum(distance / _POGSON, 40.0)
+    return noise * jnp.exp(scaled), _POGSON * jnp.expm1(scaled)
+
+
+class PhotometricLikelihood(eqx.Module):
+    """How probable an observation is, for scaled parameters.
+
+    Attributes:
+        model: Gaussian likelihood of AB magnitudes at 10 Mpc. Its conditions are the
+            redshift, or nothing.
+        bands: Names of its bands.
+        floor_mag: Model error that is left in every band on its own [mag].
+    """
+
+    model: GaussianLikelihood
+    bands: tuple[str, ...] = eqx.field(static=True)
+    floor_mag: Float[Array, ""]
+
+    def __init__(
+        self,
+        model: GaussianLikelihood,
+        bands: tuple[str, ...],
+        floor_mag: float = FIVE_PER_CENT,
+    ) -> None:
+        if len(bands) != model.dim:
+            raise BandMismatchError(
+                f"Expected the {model.dim} bands of the model; got {len(bands)}. Name "
+                "each of its outputs."
+            )
+        self.model, self.bands = model, tuple(bands)
+        self.floor_mag = jnp.asarray(floor_mag, float)
+
+    def _moments(
+        self, data: PhotometricData, scaled: Float[Array, " param"]
+    ) -> Moments:
+        condition = data.redshift[None][: self.model.num_cond]
+        moments = self.model.moments(scaled, condition)
+        return Moments(moments.mean + data.distance_modulus, moments.cholesky)
+
+    def _compare(
+        self, data: PhotometricData, scaled: Float[Array, " param"]
+    ) -> tuple[Float[Array, " band"], Conditional]:
+        condition = data.redshift[None][: self.model.num_cond]
+        part = self.model.moments_at(scaled, condition, data.index)
+        mean = part.mean + data.distance_modulus
+        spread = self.floor_mag**2 * jnp.eye(mean.size)
+        latent = part.covariance + spread + data.distance_modulus_error**2
+        softening = SOFTENING * data.error
+        model = model_asinh(mean, softening)
+        noise = data.error * luptitude_slope(data.flux, softening)
+        cross = model.slope[:, None] * latent
+        known = condition_on_detected(
+            luptitude(data.flux, softening) - model.value,
+            cross * model.slope + jnp.diag(noise**2),
+            cross,
+            jnp.diagonal(latent),
+            data.kind == Kind.detected,
+        )
+        return mean, known
+
+    def log_prob(
+        self, data: PhotometricData, scaled: Float[Array, " param"]
+    ) -> Float[Array, ""]:
+        """Log-probability of the observation, per asinh magnitude of its detections."""
+        mean, known = self._compare(data, scaled)
+        if not data.has_limits:
+            return known.log_prob
+        limited = data.kind == Kind.limit
+        limit = jnp.where(limited, data.flux, 1.0)
+        limit_mag = AB_ZERO_POINT_NJY - _POGSON * jnp.log(limit)
+        distance = jnp.where(limited, mean + known.shift - limit_mag, 0.0)
+        variance = jnp.where(limited, known.variance, 1.0)
+        below = limit_log_prob(distance, variance, data.error / limit)
+        return known.log_prob + jnp.sum(jnp.where(limited, below, 0.0))
+
+    def chi_squared(
+        self, data: PhotometricData, scaled: Float[Array, " param"]
+    ) -> Float[Array, ""]:
+        """Chi-squared of the detected bands, under errors, model scatter and floor.
+
+        It has as many degrees of freedom as there are detected bands.
+        """
+        return self._compare(data, scaled)[1].chi_squared
+
+    def magnitudes(
+        self, data: PhotometricData, scaled: Float[Array, " param"]
+    ) -> Float[Array, " band"]:
+        """Expected apparent AB magnitudes in all bands of the model."""
+        return self._moments(data, scaled).mean
+
+    def sample_magnitudes(
+        self, key: Key[Array, ""], data: PhotometricData, scaled: Float[Array, " param"]
+    ) -> Float[Array, " band"]:
+        """Draw apparent AB magnitudes in all bands of the model.
+
+        With the scatter that the model learned; floor and errors are not added.
+        """
+        moments = self._moments(data, scaled)
+        noise = jr.normal(key, moments.mean.shape)
+        return moments.mean + moments.cholesky @ noise

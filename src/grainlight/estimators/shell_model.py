@@ -1,0 +1,257 @@
+"""The trained model of dusty supernovae: likelihood, dust temperature, joint prior.
+
+Three estimators of one data set. The *likelihood* of AB magnitudes at 10 Mpc given the
+six parameters and the redshift; an *emulator* of the dust temperature, which the
+parameters fix; and the *joint density* of the parameters of the thesis, dust
+temperature among them and the outer radius not, under one named prior. The dust
+temperature is an outcome, so its prior is not to be chosen but to be learned.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from grainlight.core import ModelError, Parameter, Parameters
+from grainlight.datasets import Dataset, Pairs
+from grainlight.estimators.density import FlowDensity
+from grainlight.estimators.emulator import Emulator
+from grainlight.estimators.files import find_model, load_estimator, save_estimator
+from grainlight.estimators.gaussian import GaussianLikelihood
+from grainlight.estimators.settings import TrainingSettings
+from grainlight.estimators.training import fit_estimator
+from grainlight.photometry import jwst_filters
+from grainlight.simulators import (
+    SHELL_PARAMETERS,
+    luminosity_gain,
+    scale_free_mixing,
+)
+
+OUTCOMES, DENSITY = "outcomes", "density"
+DENSITY_PRIOR = "thesis2023"
+TEMPERATURE = Parameter("dust_temperature", 5.0, 4000.0, "K", "log10", r"T_\mathrm{d}")
+#: Parameters of the thesis (table 1) that a smooth shell has.
+THESIS_PARAMETERS = Parameters(
+    (
+        *SHELL_PARAMETERS.members[:3],
+        TEMPERATURE,
+        *SHELL_PARAMETERS.members[3:5],
+    )
+)
+
+
+@dataclass(frozen=True)
+class ShellModel:
+    """The trained model, ready for fits.
+
+    Attributes:
+        name: Name or folder that it was loaded by.
+        likelihood: Magnitudes at 10 Mpc given scaled parameters and redshift.
+        outcomes: log10 of the dust temperature [K] given scaled parameters.
+        density: Joint density of `THESIS_PARAMETERS` under `density_prior`.
+        bands: Bands of the magnitudes.
+        redshifts: Range of redshifts that it was trained on.
+        meta: What else is written in the model file.
+    """
+
+    name: str
+    likelihood: GaussianLikelihood
+    outcomes: Emulator
+    density: FlowDensity
+    bands: tuple[str, ...]
+    redshifts: tuple[float, float]
+    meta: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder_or_name: Path | str) -> "ShellModel":
+        """Load from a folder, or a packaged model by name; raises `ModelError`."""
+        folder = find_model(folder_or_name)
+        saved = load_estimator(folder)
+        if "bands" not in saved.meta or "redshifts" not in saved.meta:
+            raise ModelError(
+                f"Expected a model of photometry in {folder}; got one without bands. "
+                "Make one with `grainlight train`."
+            )
+        return cls(
+            name=str(folder_or_name),
+            likelihood=saved.estimator,
+            outcomes=load_estimator(folder / OUTCOMES).estimator,
+            density=load_estimator(folder / DENSITY).estimator,
+            bands=tuple(saved.meta["bands"]),
+            redshifts=tuple(saved.meta["redshifts"]),
+            meta=saved.meta,
+        )
+
+    def dust_temperature(self, scaled: Float[Array, " param"]) -> Float[Array, ""]:
+        """Mass-weighted mean dust temperature [K] at scaled parameters."""
+        return 10.0 ** self.outcomes(scaled, jnp.zeros(0))[0]
+
+    def thesis_parameters(
+        self, scaled: Float[Array, " param"]
+    ) -> Float[Array, " thesis"]:
+        """Scaled `THESIS_PARAMETERS` of scaled shell parameters."""
+        temperature = self.outcomes(scaled, jnp.zeros(0))
+        return jnp.concatenate([scaled[:3], temperature, scaled[3:5]])
+
+
+def likelihood_data(pairs: Pairs) -> tuple[Array, Array, Array]:
+    """Columns of the likelihood's loss."""
+    return (
+        jnp.asarray(pairs.theta, jnp.float32),
+        jnp.asarray(pairs.condition, jnp.float32),
+        jnp.asarray(pairs.x, jnp.float32),
+    )
+
+
+def outcome_data(pairs: Pairs) -> tuple[Array, Array, Array]:
+    """Columns of the emulator's loss: one row a parent."""
+    _, first = np.unique(pairs.parent, return_index=True)
+    log_temperature = np.log10(pairs.outcomes["dust_temperature"][first])
+    return (
+        jnp.asarray(pairs.theta[first], jnp.float32),
+        jnp.zeros((len(first), 0), jnp.float32),
+        jnp.asarray(log_temperature[:, None], jnp.float32),
+    )
+
+
+def density_data(pairs: Pairs, prior: Array) -> tuple[Array]:
+    """Scaled thesis parameters of the parents drawn from one prior."""
+    _, first = np.unique(pairs.parent[prior], return_index=True)
+    theta = pairs.theta[prior][first]
+    temperature = np.log10(pairs.outcomes["dust_temperature"][prior][first])
+    columns = [theta[:, :3], temperature[:, None], theta[:, 3:5]]
+    return (jnp.asarray(np.concatenate(columns, axis=1), jnp.float32),)
+
+
+def density_bounds() -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the joint density: those of the prior, and of the temperature."""
+    low = np.array([member.scaled_bounds[0] for member in THESIS_PARAMETERS.members])
+    high = np.array([member.scaled_bounds[1] for member in THESIS_PARAMETERS.members])
+    high[4] = 6.0  # the luminosity of the prior thesis2023 ends at 1e6 Lsun
+    return low, high
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of the networks and of the training set of a shell model.
+
+    Attributes:
+        widths: Widths of the blocks of the likelihood's network.
+        outcome_widths: Same for the emulator.
+        variants: Redshifts of each parent.
+    """
+
+    widths: tuple[int, ...] = (160, 160, 160, 160)
+    outcome_widths: tuple[int, ...] = (64, 64, 64)
+    variants: int = 4
+
+
+def train_shell_model(
+    key: Key[Array, ""],
+    dataset: Dataset,
+    folder: Path,
+    settings: TrainingSettings,
+    *,
+    sizes: Sizes | None = None,
+    progress: bool = False,
+) -> ShellModel:
+    """Train the three estimators of a shell model and save them.
+
+    Splits are by parent. Checkpoints stay in `folder/checkpoints`: the same call goes
+    on where it was interrupted.
+
+    Args:
+        key: Random key.
+        dataset: Simulated parents.
+        folder: Where the model goes.
+        settings: Settings of the likelihood's training; the two smaller estimators
+            take a tenth of its time limit.
+        sizes: Sizes of the networks.
+        progress: Whether to show progress bars.
+    """
+    sizes = sizes or Sizes()
+    filters = jwst_filters()
+    keys = jr.split(key, 6)
+    train, held = (
+        dataset.pairs(filters, split=split, variants=sizes.variants, seed=seed)
+        for seed, split in enumerate(("train", "validation"))
+    )
+    likelihood = GaussianLikelihood.from_data(
+        keys[0],
+        *likelihood_data(train),
+        mixing=scale_free_mixing(),
+        gain=luminosity_gain(len(filters)),
+        widths=sizes.widths,
+    )
+    trained = fit_estimator(
+        keys[1],
+        likelihood,
+        likelihood_data(train),
+        likelihood_data(held),
+        settings,
+        folder=folder / "checkpoints" / "likelihood",
+        progress=progress,
+    )
+    meta = {
+        "bands": list(filters.names),
+        "redshifts": [1e-4, 0.015],
+        "parameters": list(SHELL_PARAMETERS.names),
+        "priors": dataset.recipe.priors,
+        "dataset": dataset.recipe.identity,
+        "num_parents": dataset.recipe.num_parents,
+        "num_train": len(train),
+        "density_prior": DENSITY_PRIOR,
+    }
+    save_estimator(folder, trained.estimator, trained.record, meta)
+    _train_outcomes(keys[2:4], train, held, folder, settings, sizes, progress)
+    _train_density(keys[4:6], dataset, train, held, folder, settings, progress)
+    return ShellModel.load(folder)
+
+
+def _train_outcomes(keys, train, held, folder, settings, sizes, progress) -> None:
+    data = outcome_data(train)
+    emulator = Emulator.from_data(
+        keys[0],
+        *data,
+        mixing=scale_free_mixing()[:-1, :-1],
+        widths=sizes.outcome_widths,
+        delta=0.1,
+    )
+    trained = fit_estimator(
+        keys[1],
+        emulator,
+        data,
+        outcome_data(held),
+        _tenth(settings, 512),
+        folder=folder / "checkpoints" / OUTCOMES,
+        progress=progress,
+    )
+    save_estimator(folder / OUTCOMES, trained.estimator, trained.record)
+
+
+def _train_density(keys, dataset, train, held, folder, settings, progress) -> None:
+    lower, upper = density_bounds()
+    rows = [density_data(some, some.prior == DENSITY_PRIOR) for some in (train, held)]
+    density = FlowDensity.from_data(keys[0], rows[0][0], lower, upper)
+    trained = fit_estimator(
+        keys[1],
+        density,
+        *rows,
+        _tenth(settings, 512),
+        folder=folder / "checkpoints" / DENSITY,
+        progress=progress,
+    )
+    save_estimator(folder / DENSITY, trained.estimator, trained.record)
+
+
+def _tenth(settings: TrainingSettings, batch_size: int) -> TrainingSettings:
+    return replace(
+        settings,
+        batch_size=batch_size,
+        num_epochs=min(settings.num_epochs, 100),
+        time_limit_s=settings.time_limit_s / 10,
+    )

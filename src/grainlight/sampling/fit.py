@@ -1,0 +1,279 @@
+"""Posteriors of observed objects under a trained shell model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from grainlight.core import (
+    BandMismatchError,
+    GrainlightError,
+    ObservationError,
+    Parameters,
+    RangeError,
+    Samples,
+    Status,
+)
+from grainlight.estimators.photometric import PhotometricLikelihood
+from grainlight.estimators.photometric_data import PhotometricData
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.photometry import Observation
+from grainlight.sampling.prior import PriorChoice, ReplacedPrior
+from grainlight.sampling.run import Progress, sample_posterior
+
+SLOTS = (8, 16, 24, 38)  # numbers of bands that programs are compiled for
+POGSON = 2.5 / np.log(10)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a fit is done.
+
+    Attributes:
+        prior: The prior of the parameters.
+        floor: Model error left in every band, as a fraction of its flux.
+        method: Sampler: the fast default `annealed`, or `nuts`.
+        num_draws: Draws recorded by each chain.
+        num_chains: Chains.
+    """
+
+    prior: PriorChoice = field(default_factory=lambda: PriorChoice.read("thesis2023"))
+    floor: float = 0.05
+    method: Literal["annealed", "nuts"] = "annealed"
+    num_draws: int = 1000
+    num_chains: int = 4
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.floor) and 0 <= self.floor < 1):
+            raise RangeError(
+                "Expected a model-error floor from 0 up to 1, as a fraction of the "
+                f"flux; got {self.floor}. Five per cent is 0.05."
+            )
+
+    def words(self) -> dict[str, Any]:
+        """Plain values for a file."""
+        return {
+            "prior": self.prior.words,
+            "floor": self.floor,
+            "method": self.method,
+            "num_draws": self.num_draws,
+            "num_chains": self.num_chains,
+        }
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The posterior of one object, and what it predicts.
+
+    Attributes:
+        observation: What was fitted, corrected for Galactic extinction.
+        status: How the run ended.
+        settings: How it was done.
+        bands: Bands of the model, in order of wavelength.
+        num_detected: Detected bands.
+        samples: Draws and diagnostics, with the dust temperature [K] and the optical
+            depth at 0.55 um as derived outcomes; none if there is no posterior.
+        magnitudes: Apparent AB magnitudes in every band at every draw, with model
+            scatter and floor, without errors of measurement.
+        chi_squared: Of the detected bands at every draw, floor included.
+        message: Why there is no posterior, if there is none.
+    """
+
+    observation: Observation
+    status: Status
+    settings: FitSettings
+    bands: tuple[str, ...]
+    num_detected: int
+    samples: Samples | None = None
+    magnitudes: Float[np.ndarray, "draw band"] | None = None
+    chi_squared: Float[np.ndarray, " draw"] | None = None
+    message: str = ""
+
+
+class PhotometricTarget(eqx.Module):
+    """Prior and likelihood of the parameters of an observed shell."""
+
+    likelihood: PhotometricLikelihood
+    prior: ReplacedPrior
+    parameters: Parameters = eqx.field(static=True)
+
+    def log_prior(self, scaled: Float[Array, " param"]) -> Float[Array, ""]:
+        """Log density of the prior per unit scaled parameter."""
+        return self.prior.log_prob(scaled)
+
+    def log_likelihood(
+        self, scaled: Float[Array, " param"], data: PhotometricData
+    ) -> Float[Array, ""]:
+        """Log-probability of the observation."""
+        return self.likelihood.log_prob(data, scaled)
+
+
+def photometric_target(model: ShellModel, settings: FitSettings) -> PhotometricTarget:
+    """What a sampler needs to know of a model under these settings."""
+    floor_mag = float(POGSON * settings.floor)
+    return PhotometricTarget(
+        PhotometricLikelihood(model.likelihood, model.bands, floor_mag),
+        settings.prior.prior(model),
+        settings.prior.parameters,
+    )
+
+
+def check_observation(model: ShellModel, observation: Observation) -> None:
+    """Raise a `GrainlightError` if the model cannot answer for an observation."""
+    used = list(np.array(observation.bands)[observation.usable])
+    if not used:
+        raise ObservationError(
+            f"Expected at least one band with a flux or a limit; {observation.name!r} "
+            "has none. Check its fluxes and errors."
+        )
+    unknown = [band for band in used if band not in model.bands]
+    if unknown:
+        raise BandMismatchError(
+            f"Expected bands among the {len(model.bands)} of the model {model.name!r}; "
+            f"{observation.name!r} has {', '.join(unknown)} besides. Leave these out."
+        )
+    low, high = model.redshifts
+    redshift = observation.resolved_redshift
+    if not low <= redshift <= high:
+        raise RangeError(
+            f"Expected a redshift from {low:g} to {high:g}, the trained range of "
+            f"{model.name!r}; {observation.name!r} has {observation.redshift_origin}. "
+            f"For a nearer galaxy give its distance and a redshift of {low:g}: the "
+            "shift of the bands is negligible there."
+        )
+
+
+def fit_observations(
+    key: Key[Array, ""],
+    model: ShellModel,
+    observations: Sequence[Observation],
+    settings: FitSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> list[Fit]:
+    """Sample the posterior of every object; a bad one has a status and a message.
+
+    Args:
+        key: Random key.
+        model: A trained model.
+        observations: The objects.
+        settings: How it is done.
+        progress: Called with the objects finished and their number.
+    """
+    settings = settings or FitSettings()
+    target = photometric_target(model, settings)
+    fits: dict[int, Fit] = {}
+    sound: list[int] = []
+    corrected = [observation.dereddened() for observation in observations]
+    for i, observation in enumerate(corrected):
+        try:
+            check_observation(model, observation)
+            sound.append(i)
+        except GrainlightError as error:
+            fits[i] = _failed(observation, model, settings, error)
+    if sound:
+        chosen = [_resolved(corrected[i]) for i in sound]
+        widest = max(int(one.usable.sum()) for one in chosen)
+        slots = next(n for n in (*SLOTS, len(model.bands)) if n >= widest)
+        data = PhotometricData.from_observations(chosen, model.bands, num_slots=slots)
+        draws = sample_posterior(
+            key,
+            target,
+            data,
+            method=settings.method,
+            num_draws=settings.num_draws,
+            num_chains=settings.num_chains,
+            progress=progress,
+        )
+        keys = jr.split(jr.fold_in(key, len(observations)), len(sound))
+        for place, i in enumerate(sound):
+            one = data[place]
+            fits[i] = _finished(
+                keys[place], corrected[i], model, target, one, draws[place], settings
+            )
+    return [fits[i] for i in range(len(observations))]
+
+
+def _resolved(observation: Observation) -> Observation:
+    """The same object with redshift and distance both stated."""
+    return replace(
+        observation,
+        redshift=observation.resolved_redshift,
+        distance=observation.luminosity_distance,
+    )
+
+
+def _failed(
+    observation: Observation,
+    model: ShellModel,
+    settings: FitSettings,
+    error: GrainlightError,
+) -> Fit:
+    outside = isinstance(error, RangeError)
+    return Fit(
+        observation=observation,
+        status=Status.outside if outside else Status.unusable,
+        settings=settings,
+        bands=model.bands,
+        num_detected=observation.num_detected,
+        message=str(error),
+    )
+
+
+@eqx.filter_jit
+def _predictions(
+    key: Key[Array, ""],
+    likelihood: PhotometricLikelihood,
+    data: PhotometricData,
+    scaled: Float[Array, "draw param"],
+) -> tuple[Float[Array, "draw band"], Float[Array, " draw"]]:
+    """Magnitudes with scatter and floor, and chi-squared, of draws."""
+
+    def one(key: Array, point: Array) -> tuple[Array, Array]:
+        scatter_key, floor_key = jr.split(key)
+        magnitude = likelihood.sample_magnitudes(scatter_key, data, point)
+        noise = likelihood.floor_mag * jr.normal(floor_key, magnitude.shape)
+        return magnitude + noise, likelihood.chi_squared(data, point)
+
+    return jax.vmap(one)(jr.split(key, len(scaled)), scaled)
+
+
+@eqx.filter_jit
+def _outcomes(
+    outcomes: Callable[..., Array], scaled: Float[Array, "draw param"]
+) -> Float[Array, " draw"]:
+    return 10.0 ** jax.vmap(lambda s: outcomes(s, jnp.zeros(0))[0])(scaled)
+
+
+def _finished(
+    key: Key[Array, ""],
+    observation: Observation,
+    model: ShellModel,
+    target: PhotometricTarget,
+    data: PhotometricData,
+    samples: Samples,
+    settings: FitSettings,
+) -> Fit:
+    scaled = samples.parameters.scale(samples.theta)
+    derived = {
+        "dust_temperature": _outcomes(model.outcomes, scaled),
+        "optical_depth": jnp.exp(settings.prior.base.log_optical_depth(scaled)),
+    }
+    samples = replace(samples, derived=derived)
+    magnitude, chi_squared = _predictions(key, target.likelihood, data, scaled)
+    return Fit(
+        observation=observation,
+        status=samples.status,
+        settings=settings,
+        bands=model.bands,
+        num_detected=int(data.num_detected),
+        samples=samples,
+        magnitudes=np.asarray(magnitude, float),
+        chi_squared=np.asarray(chi_squared, float),
+    )

@@ -1,0 +1,17 @@
+"""Dust radiative transfer in a shell."""
+
+from grainlight.transfer.grid import ShellGeometry
+from grainlight.transfer.shell import (
+    Shell,
+    ShellSolution,
+    solve_shell,
+    wavelength_grid,
+)
+
+__all__ = [
+    "Shell",
+    "ShellGeometry",
+    "ShellSolution",
+    "solve_shell",
+    "wavelength_grid",
+]

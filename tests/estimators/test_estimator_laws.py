@@ -1,0 +1,107 @@
+"""Laws of every estimator; a new class joins by one line in MAKERS and INPUTS."""
+
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from grainlight.estimators import (
+    ESTIMATORS,
+    Emulator,
+    FlowDensity,
+    GaussianLikelihood,
+    load_estimator,
+    save_estimator,
+)
+
+RNG = np.random.default_rng(1)
+THETA = RNG.uniform(0.1, 0.9, (50, 2))
+CONDITION = RNG.uniform(size=(50, 1))
+X = 20 + THETA @ np.array([[1.0, 2.0, 0.0], [0.5, -1.0, 1.0]])
+GAIN = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
+MIXING = np.array([[1.0, -2.0, 0.0], [0.0, 1.0, 1.0]])
+
+MAKERS = {
+    "GaussianLikelihood": lambda key: GaussianLikelihood.from_data(
+        key, THETA, CONDITION, X, gain=GAIN, mixing=MIXING, widths=(8, 8)
+    ),
+    "Emulator": lambda key: Emulator.from_data(
+        key, THETA, CONDITION, X, gain=GAIN, widths=(8, 6), normalization="layer"
+    ),
+    "FlowDensity": lambda key: FlowDensity.from_data(
+        key, THETA, np.zeros(2), np.ones(2), num_layers=2, width=8
+    ),
+}
+ROWS = {
+    "GaussianLikelihood": (THETA, CONDITION, X),
+    "Emulator": (THETA, CONDITION, X),
+    "FlowDensity": (THETA,),
+}
+
+
+def perturbed(name):
+    """An estimator whose every trained array is away from its start."""
+    estimator = MAKERS[name](jr.key(3))
+
+    def shift(leaf):
+        return leaf + 0.05 if eqx.is_inexact_array(leaf) else leaf
+
+    return jax.tree.map(shift, estimator)
+
+
+def loss(estimator, row):
+    return estimator.loss(jr.key(0), jnp.ones(()), *row)
+
+
+jitted_loss = eqx.filter_jit(loss)
+
+
+def rows(name):
+    return tuple(jnp.asarray(column, jnp.float32) for column in ROWS[name])
+
+
+def test_every_class_that_can_be_saved_is_tested():
+    assert MAKERS.keys() == ROWS.keys() == ESTIMATORS.keys()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_jit_and_vmap_change_nothing(name):
+    estimator, data = perturbed(name), rows(name)
+    batch = eqx.filter_jit(jax.vmap(loss, in_axes=(None, 0)))(estimator, data)
+    one = loss(estimator, tuple(column[7] for column in data))
+    np.testing.assert_allclose(batch[7], one, rtol=2e-5, atol=2e-5)
+    assert np.ptp(batch) > 0
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_saving_and_loading_change_nothing(name, tmp_path):
+    estimator, data = perturbed(name), rows(name)
+    save_estimator(tmp_path / "model", estimator, meta={"bands": ["a", "b"]})
+    saved = load_estimator(tmp_path / "model")
+    assert saved.meta == {"bands": ["a", "b"]}
+    assert eqx.tree_equal(
+        eqx.filter(estimator, eqx.is_array), eqx.filter(saved.estimator, eqx.is_array)
+    )
+    row = tuple(column[3] for column in data)
+    assert jitted_loss(estimator, row) == jitted_loss(saved.estimator, row)
+    assert jitted_loss(estimator, row) != jitted_loss(MAKERS[name](jr.key(4)), row)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_architecture_is_json(name):
+    config = MAKERS[name](jr.key(3)).config()
+    assert json.loads(json.dumps(config)) == config
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_gradients_are_finite_in_float32(name):
+    estimator = perturbed(name)
+    row = tuple(column[0] for column in rows(name))
+    gradient = eqx.filter_jit(eqx.filter_grad(loss))(estimator, row)
+    leaves = jax.tree.leaves(eqx.filter(gradient, eqx.is_inexact_array))
+    assert all(np.all(np.isfinite(leaf)) for leaf in leaves)
+    assert all(leaf.dtype == jnp.float32 for leaf in leaves)

@@ -1,0 +1,197 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from scipy.stats import kstest, multivariate_normal
+
+from grainlight.estimators import (
+    GaussianLikelihood,
+    Scaling,
+    TrainingSettings,
+    fit_estimator,
+)
+
+FALSE_ALARM = 1e-6
+SLOPE = np.array([[1.0, 2.0], [0.0, 1.0], [1.0, -1.0]])
+CORRELATION = np.array([[1.0, 0.8, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 0.01]])
+
+
+def scatter(theta):
+    return 0.05 + 0.1 * (theta[..., :1] + 1)
+
+
+def simulate(num_sims):
+    """A linear Gaussian simulator far from zero, its scatter set by the parameter."""
+    rng = np.random.default_rng(0)
+    theta = rng.uniform(-1, 1, (num_sims, 2))
+    condition = rng.uniform(size=(num_sims, 1))
+    noise = rng.normal(size=(num_sims, 3)) @ np.linalg.cholesky(CORRELATION).T
+    x = 1000 + theta @ SLOPE.T + condition + scatter(theta) * noise
+    return tuple(jnp.asarray(c, jnp.float32) for c in (theta, condition, x))
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    theta, condition, x = simulate(200)
+    return GaussianLikelihood.from_data(jr.key(1), theta, condition, x, widths=(16,))
+
+
+@pytest.fixture(scope="module")
+def point():
+    return jnp.array([0.3, -0.5]), jnp.array([0.4]), jnp.array([1001.0, 999.8, 1000.7])
+
+
+def test_log_prob_is_that_of_its_moments(untrained, point):
+    theta, condition, x = point
+    moments = untrained.moments(theta, condition)
+    exact = multivariate_normal(
+        np.asarray(moments.mean, float), np.asarray(moments.covariance, float)
+    )
+    log_prob = untrained.log_prob(x, theta, condition)
+    np.testing.assert_allclose(log_prob, exact.logpdf(np.asarray(x)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kept", [[0], [1, 2], [0, 2], [0, 1, 2]])
+def test_missing_dimensions_are_marginalized_exactly(untrained, point, kept):
+    theta, condition, x = point
+    moments = untrained.moments(theta, condition)
+    mean, covariance = np.asarray(moments.mean), np.asarray(moments.covariance)
+    exact = multivariate_normal(mean[kept], covariance[np.ix_(kept, kept)])
+    mask = jnp.zeros(3, bool).at[jnp.array(kept)].set(True)
+    hidden = jnp.where(mask, x, jnp.nan)
+    log_prob = eqx.filter_jit(untrained.log_prob)(hidden, theta, condition, mask)
+    np.testing.assert_allclose(log_prob, exact.logpdf(np.asarray(x)[kept]), rtol=2e-4)
+
+
+def test_no_dimension_at_all_says_nothing(untrained, point):
+    theta, condition, x = point
+    log_prob = eqx.filter_jit(untrained.log_prob)(
+        x, theta, condition, jnp.zeros(3, bool)
+    )
+    np.testing.assert_allclose(log_prob, 0, atol=1e-6)
+
+
+def test_a_hidden_nan_leaves_the_gradient_finite(untrained, point):
+    theta, condition, x = point
+    mask = jnp.array([True, False, True])
+    hidden = jnp.where(mask, x, jnp.nan)
+    slope = jax.jit(jax.grad(untrained.log_prob, argnums=1))
+    gradient = slope(hidden, theta, condition, mask)
+    assert np.all(np.isfinite(gradient))
+
+
+def test_moments_at_some_dimensions_are_rows_of_the_moments(untrained, point):
+    theta, condition, _ = point
+    index = np.array([2, 0])
+    part = untrained.moments_at(theta, condition, jnp.asarray(index))
+    whole = untrained.moments(theta, condition)
+    np.testing.assert_allclose(part.mean, whole.mean[index], rtol=1e-6)
+    square = np.asarray(whole.covariance)[np.ix_(index, index)]
+    np.testing.assert_allclose(part.covariance, square, rtol=1e-5, atol=1e-7)
+
+
+def test_density_integrates_to_one_in_one_dimension():
+    theta, condition, x = simulate(200)
+    likelihood = GaussianLikelihood.from_data(
+        jr.key(1), theta, condition, x[:, :1], widths=(8,)
+    )
+    center, spread = float(jnp.mean(x[:, 0])), float(jnp.std(x[:, 0]))
+    grid = jnp.linspace(center - 8 * spread, center + 8 * spread, 2001)[:, None]
+    density = jax.jit(jax.vmap(likelihood.log_prob, in_axes=(0, None, None)))
+    values = jnp.exp(density(grid, theta[0], condition[0]))
+    np.testing.assert_allclose(jnp.trapezoid(values, grid[:, 0]), 1.0, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("width", "accepted"), [(1.0, True), (0.9, False)])
+def test_samples_follow_the_density(untrained, point, width, accepted):
+    theta, condition, _ = point
+    keys = jr.split(jr.key(5), 20_000)
+    sample = jax.jit(jax.vmap(untrained.sample, in_axes=(0, None, None)))
+    draws = sample(keys, theta, condition)
+    moments = untrained.moments(theta, condition)
+    residual = np.asarray((draws - moments.mean).T, float)
+    factor = width * np.asarray(moments.cholesky, float)
+    distance = np.sum(np.linalg.solve(factor, residual) ** 2, axis=0)
+    pvalue = kstest(distance, "chi2", args=(3,)).pvalue
+    assert bool(pvalue > FALSE_ALARM) is accepted
+
+
+def test_gain_and_mixing_are_exact():
+    theta, condition, x = simulate(200)
+    gain = np.array([[0.0, -2.5], [0.0, -2.5], [0.0, 0.0]])
+    mixing = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    likelihood = GaussianLikelihood.from_data(
+        jr.key(1), theta, condition, x, gain=gain, mixing=mixing, widths=(8,)
+    )
+    low = likelihood.moments(jnp.array([0.2, -1.0]), condition[0])
+    high = likelihood.moments(jnp.array([0.2, 1.0]), condition[0])
+    shift = np.asarray(high.mean - low.mean)
+    np.testing.assert_allclose(shift, [-5.0, -5.0, 0.0], atol=2e-3)
+    np.testing.assert_array_equal(low.cholesky, high.cholesky)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"gain": np.zeros((2, 2))}, {"mixing": np.zeros((3, 2))}]
+)
+def test_matrices_of_the_wrong_shape_are_refused(wrong):
+    with pytest.raises(ValueError, match="Expected a"):
+        GaussianLikelihood.from_data(jr.key(1), *simulate(20), **wrong)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    data = simulate(12_000)
+    untrained = GaussianLikelihood.from_data(jr.key(1), *data, widths=(32, 32))
+    settings = TrainingSettings(num_epochs=16, learning_rate=4e-3, warmup_steps=50)
+    parts = tuple(c[:10_000] for c in data), tuple(c[10_000:] for c in data)
+    return fit_estimator(jr.key(0), untrained, *parts, settings)
+
+
+@pytest.mark.parametrize("theta", [[0.5, 0.2], [-0.6, -0.5], [0.0, 0.7]])
+def test_training_recovers_a_linear_gaussian(trained, theta):
+    theta = np.array(theta)
+    moments = trained.estimator.moments(jnp.asarray(theta), jnp.array([0.5]))
+    scale = scatter(theta)
+    error = (np.asarray(moments.mean) - (1000.5 + SLOPE @ theta)) / scale
+    assert np.all(np.abs(error) < 0.2)
+    covariance = np.asarray(moments.covariance) / scale**2
+    np.testing.assert_allclose(covariance[:2, :2], CORRELATION[:2, :2], atol=0.2)
+    assert 0.005 < covariance[2, 2] < 0.02
+    assert np.all(np.abs(covariance[2, :2]) < 0.03)
+
+
+def test_training_reaches_the_entropy_of_the_simulator(trained):
+    theta = np.linspace(-1, 1, 401)[:, None]
+    log_scatter = np.mean(np.log(scatter(theta)))
+    entropy = 1.5 * np.log(2 * np.pi * np.e) + 3 * log_scatter
+    entropy += 0.5 * np.log(np.linalg.det(CORRELATION))
+    assert entropy - 0.05 < trained.record.best_loss < entropy + 0.15
+    assert trained.record.num_skipped == 0
+
+
+def test_scatter_of_a_thousandth_trains_without_nan():
+    theta, condition, x = simulate(4_000)
+    exact = 1000 + theta @ SLOPE.T.astype(np.float32) + condition
+    data = (theta, condition, (exact - 1000) + 1e-3 * (x - exact))
+    untrained = GaussianLikelihood.from_data(jr.key(1), *data, widths=(32, 32))
+    parts = tuple(c[:3_500] for c in data), tuple(c[3_500:] for c in data)
+    settings = TrainingSettings(num_epochs=15, batch_size=64, learning_rate=1e-2)
+    training = fit_estimator(jr.key(0), untrained, *parts, settings)
+    assert training.record.num_skipped == 0
+    assert np.all(np.isfinite(training.record.train_loss))
+    assert training.record.best_loss < -6  # scatter below 0.03 of the range
+
+
+def test_scaling_undoes_itself_and_survives_constant_and_missing_values():
+    table = np.array([[1.0, 5.0, np.nan], [3.0, 5.0, 2.0], [5.0, 5.0, 4.0]])
+    scaling = Scaling.from_data(table)
+    np.testing.assert_allclose(scaling.center, [3, 5, 3])
+    np.testing.assert_allclose(scaling.spread, [np.sqrt(8 / 3), 1, 1], rtol=1e-6)
+    x = jnp.array([2.0, 5.5, -1.0])
+    np.testing.assert_allclose(scaling.inverse(scaling(x)), x, rtol=1e-6)
+    slope = jnp.linalg.slogdet(jax.jacobian(scaling)(x))[1]
+    np.testing.assert_allclose(scaling.log_det, slope, rtol=1e-5)
+    again = Scaling.from_json(scaling.to_json())
+    np.testing.assert_array_equal(again.spread, scaling.spread)
