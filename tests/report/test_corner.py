@@ -25,10 +25,13 @@ def test_an_outcome_of_many_decades_is_drawn_in_dex(samples):
     wide = jnp.exp(jnp.linspace(0, 10, samples.num_draws))
     signed = jnp.linspace(-1, 1, samples.num_draws)
     more = eqx.tree_at(
-        lambda s: s.derived, samples, {"optical_depth": wide, "excess": signed}
+        lambda s: s.derived,
+        samples,
+        {"optical_depth": wide, "cold_mass": wide, "excess": signed},
     )
     columns = describe_columns(more)
-    assert columns["optical_depth"].label == r"$\log_{10}$ optical depth"
+    assert columns["optical_depth"].label == r"$\log_{10}$ $\tau_V$"
+    assert columns["cold_mass"].label == r"$\log_{10}$ cold mass"
     assert not columns["excess"].is_log
 
 

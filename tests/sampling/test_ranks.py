@@ -55,4 +55,4 @@ def test_ranks_accept_the_posterior_and_no_narrower(ranked, width, calibrated):
     narrowed = center + width * (draws - center)
     ranks = np.sum(narrowed < truth[:, None], axis=1)
     counts = np.bincount(ranks * NUM_BINS // 32, minlength=NUM_BINS)
-    assert (chisquare(counts).pvalue > FALSE_ALARM) is calibrated
+    assert bool(chisquare(counts).pvalue > FALSE_ALARM) is calibrated

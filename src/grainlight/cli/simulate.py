@@ -85,9 +85,10 @@ def _simulate_table(
     shown = Table(title=f"{len(shells)} shells")
     for header in ("row", "T dust [K]", "tau 0.55 um", "energy error"):
         shown.add_column(header, justify="right")
-    for i, row in enumerate(shells[:SHOWN], start=1):
+    for i in range(min(len(shells), SHOWN)):
+        row = shells[i]
         shown.add_row(
-            str(i),
+            str(i + 1),
             f"{row['dust_temperature']:.1f}",
             f"{row['optical_depth']:.3g}",
             f"{row['energy_error']:.1e}",

@@ -14,7 +14,7 @@ from grainlight.core.errors import (
 )
 from grainlight.core.parameters import Parameter, Parameters
 from grainlight.core.samples import Diagnostics, Samples
-from grainlight.core.status import Status
+from grainlight.core.status import Status, status_name
 
 __all__ = [
     "BandMismatchError",
@@ -32,4 +32,5 @@ __all__ = [
     "Status",
     "UnitError",
     "UnknownFilterError",
+    "status_name",
 ]

@@ -15,3 +15,11 @@ class Status(eqx.Enumeration):
     nonfinite = "The log-density was not finite at the start: check the fluxes."
     unusable = "The observation holds no usable band: check fluxes, errors and limits."
     outside = "The observation lies outside the range the model was trained on."
+
+
+_NAMES = ("ok", "not_converged", "low_ess", "nonfinite", "unusable", "outside")
+
+
+def status_name(status: Status) -> str:
+    """The short name of a status, for files."""
+    return next(name for name in _NAMES if bool(getattr(Status, name) == status))

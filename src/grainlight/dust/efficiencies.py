@@ -83,7 +83,7 @@ def _inside(
     value: np.ndarray | float, grid: np.ndarray, what: str
 ) -> np.ndarray | float:
     slack = 1e-9
-    if np.any(value < grid[0] - slack) or np.any(value > grid[-1] + slack):
+    if not np.all((value >= grid[0] - slack) & (value <= grid[-1] + slack)):
         raise ParameterError(
             f"Expected {what} within {np.exp(grid[0]):.4g} to {np.exp(grid[-1]):.4g}; "
             f"got {np.exp(np.min(value)):.4g} to {np.exp(np.max(value)):.4g}."

@@ -68,7 +68,8 @@ def mixture_opacity(
     """
     shares = {name: share for name, share in mass_fraction.items() if share != 0}
     total = sum(shares.values())
-    if not shares or min(shares.values()) < 0 or abs(total - 1) > 1e-6:
+    positive = all(share > 0 for share in shares.values())
+    if not (shares and positive and abs(total - 1) <= 1e-6):
         raise ParameterError(
             "Expected mass fractions of at least zero that sum to one; got "
             f"{dict(mass_fraction)}. Divide them by their sum."

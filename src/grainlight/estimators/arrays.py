@@ -60,7 +60,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write an `.npz` file; a reader sees the old file or the new one, no part."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, **arrays)  # pyright: ignore[reportArgumentType]
     os.replace(partial, path)
 
 

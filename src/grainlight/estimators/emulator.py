@@ -10,7 +10,7 @@ which is half the squared error for a large $\delta$.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ class Emulator(eqx.Module):
     trunk: ResidualNetwork
     head: eqx.nn.Linear
     widths: tuple[int, ...] = eqx.field(static=True)
-    normalization: str = eqx.field(static=True)
+    normalization: Literal["none", "layer"] = eqx.field(static=True)
     delta: float = eqx.field(static=True)
 
     def __init__(
@@ -49,7 +49,7 @@ class Emulator(eqx.Module):
         *,
         widths: Sequence[int] = (64, 64, 64),
         activation: str = "silu",
-        normalization: str = "none",
+        normalization: Literal["none", "layer"] = "none",
         delta: float = 1.0,
     ) -> None:
         trunk, head = jr.split(key)

@@ -13,7 +13,7 @@ not survive the first large residuals.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -100,7 +100,7 @@ class GaussianLikelihood(eqx.Module):
     mean: eqx.nn.Linear
     cholesky: CholeskyHead
     widths: tuple[int, ...] = eqx.field(static=True)
-    normalization: str = eqx.field(static=True)
+    normalization: Literal["none", "layer"] = eqx.field(static=True)
     floor: float = eqx.field(static=True)
     initial_floor: float = eqx.field(static=True)
 
@@ -112,7 +112,7 @@ class GaussianLikelihood(eqx.Module):
         *,
         widths: Sequence[int] = (128, 128, 128, 128),
         activation: str = "silu",
-        normalization: str = "none",
+        normalization: Literal["none", "layer"] = "none",
         floor: float = 1e-6,
         initial_floor: float = 1.0,
     ) -> None:

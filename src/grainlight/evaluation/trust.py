@@ -14,7 +14,7 @@ References:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -155,17 +155,7 @@ def judge_fit(
             of a uniform one where not given.
     """
     weight = np.asarray(samples.weight, dtype=float)
-    scaled = np.asarray(samples.parameters.scale(samples.theta), dtype=float)
     usable = weight > 0
-    prior_sd = prior_sd or {}
-    at_edge, unconstrained = [], []
-    for member, column in zip(samples.parameters.members, scaled.T, strict=True):
-        low, high = member.scaled_bounds
-        broad = prior_sd.get(member.name, (high - low) / np.sqrt(12))
-        if _spread(column, weight) > UNCONSTRAINED * broad:
-            unconstrained.append(member.name)
-        else:
-            at_edge += _edges(member, column, weight)
     chi_squared = np.asarray(chi_squared, dtype=float)
     return Trust(
         status=samples.status,
@@ -177,9 +167,24 @@ def judge_fit(
         ),
         floor_mag=float(floor_mag),
         inside_range=bool(inside_range),
-        at_edge=tuple(at_edge),
-        unconstrained=tuple(unconstrained),
+        **_constraints(samples, weight, prior_sd or {}),
     )
+
+
+def _constraints(
+    samples: Samples, weight: np.ndarray, prior_sd: Mapping[str, float]
+) -> dict[str, Any]:
+    """Which parameters lean on an edge, and which keep their prior."""
+    scaled = np.asarray(samples.parameters.scale(samples.theta), dtype=float)
+    at_edge, unconstrained = [], []
+    for member, column in zip(samples.parameters.members, scaled.T, strict=True):
+        low, high = member.scaled_bounds
+        broad = prior_sd.get(member.name, (high - low) / 12**0.5)
+        if _spread(column, weight) > UNCONSTRAINED * broad:
+            unconstrained.append(member.name)
+        else:
+            at_edge += _edges(member, column, weight)
+    return {"at_edge": tuple(at_edge), "unconstrained": tuple(unconstrained)}
 
 
 def _worst(diagnostics: Diagnostics | None) -> dict[str, float]:

@@ -114,7 +114,7 @@ class ResidualNetwork(eqx.Module):
     @property
     def out_size(self) -> int:
         """Number of features that the trunk gives to its heads."""
-        return self.blocks[-1].second.out_features
+        return int(self.blocks[-1].second.out_features)
 
     def __call__(self, x: Float[Array, " inp"]) -> Float[Array, " out"]:
         """Features of one input vector, which should be standardized."""

@@ -8,7 +8,10 @@ import numpy as np
 from grainlight.core import GrainlightError, Parameter, Samples, Status
 
 #: Outcomes that are known by name; another one is shown without unit.
-OUTCOMES = (Parameter("dust_temperature", 1.0, 1e5, "K", "linear", r"T_\mathrm{d}"),)
+OUTCOMES = (
+    Parameter("dust_temperature", 1.0, 1e5, "K", "linear", r"T_\mathrm{d}"),
+    Parameter("optical_depth", 0.0, 1e4, "", "linear", r"\tau_V"),
+)
 _UNITS = {
     "Msun": r"$M_\odot$",
     "Lsun": r"$L_\odot$",

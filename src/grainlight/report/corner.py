@@ -6,7 +6,6 @@ from typing import Any
 import corner
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -57,6 +56,17 @@ def plot_corner(
     columns = describe_columns(samples, outcomes)
     marks = {**({"truth": truth} if truth else {}), **(markers or {})}
     _check_names(marks, columns)
+    figure = _draw_pairs(samples, columns, marks, color)
+    panels = np.array(figure.axes).reshape(len(columns), len(columns))
+    _set_axes(panels, list(columns.values()))
+    _set_titles(panels, samples, columns)
+    _mark(figure, panels, columns, marks)
+    return figure
+
+
+def _draw_pairs(
+    samples: Samples, columns: Mapping[str, Column], marks: Markers, color: str
+) -> Figure:
     size = _INCHES * len(columns) + 1.0
     figure = plt.figure(figsize=(size, size))
     draws = samples.columns()
@@ -74,10 +84,6 @@ def plot_corner(
         color=color,
         hist_kwargs={"lw": 1.2},
     )
-    panels = np.array(figure.axes).reshape(len(columns), len(columns))
-    _set_axes(panels, list(columns.values()))
-    _set_titles(panels, samples, columns)
-    _mark(figure, panels, columns, marks)
     figure.subplots_adjust(
         left=0.9 / size,
         bottom=0.9 / size,
@@ -141,7 +147,7 @@ def _set_axes(panels: np.ndarray, columns: list[Column]) -> None:
 
 def _ticks(low: float, high: float) -> np.ndarray:
     """Round numbers away from the ends, so that neighbors do not collide."""
-    ticks = MaxNLocator(5).tick_values(low, high)
+    ticks = np.asarray(MaxNLocator(5).tick_values(low, high))
     margin = _TICK_MARGIN * (high - low)
     return ticks[(ticks > low + margin) & (ticks < high - margin)]
 
@@ -192,7 +198,7 @@ def _mark(
         )
 
 
-def _mark_panel(panel: Axes, x: float, y: float | None, look: dict[str, Any]) -> None:
+def _mark_panel(panel: Any, x: float, y: float | None, look: dict[str, Any]) -> None:
     (left, right), (low, high) = limits = panel.get_xlim(), panel.get_ylim()
     if panel.get_title():  # on the diagonal
         panel.axvline(x, color=look["color"], lw=1.0, ls="--")

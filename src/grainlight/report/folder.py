@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from grainlight.core import OutputExistsError, Status
+from grainlight.core import OutputExistsError, Status, status_name
 from grainlight.evaluation import (
     SedPrediction,
     Trust,
@@ -92,6 +92,7 @@ def trust_of(fit: Fit) -> Trust:
         fit.chi_squared,
         fit.num_detected,
         floor_mag=float(POGSON * fit.settings.floor),
+        prior_sd=fit.settings.prior.base.scaled_sd,
     )
 
 
@@ -142,14 +143,14 @@ def _words(fit: Fit) -> dict[str, Any]:
     observation = fit.observation
     return {
         "object": observation.name,
-        "status": _status_name(fit.status),
+        "status": status_name(fit.status),
         "status_text": fit.message or Status[fit.status],
         "settings": fit.settings.words(),
         "observation": {
             "bands": list(observation.bands),
             "flux_njy": _plain(observation.flux),
             "error_njy": _plain(observation.error),
-            "is_limit": [bool(limit) for limit in observation.is_limit],
+            "is_limit": np.asarray(observation.is_limit).tolist(),
             "redshift": observation.redshift_origin,
             "distance": observation.distance_origin,
             "distance_err_mpc": observation.distance_err,
@@ -162,13 +163,8 @@ def _plain(values: np.ndarray) -> list[float | None]:
     return [float(v) if np.isfinite(v) else None for v in values]
 
 
-def _status_name(status: Status) -> str:
-    names = ("ok", "not_converged", "low_ess", "nonfinite", "unusable", "outside")
-    return next(name for name in names if bool(getattr(Status, name) == status))
-
-
 def _trust_words(trust: Trust) -> dict[str, Any]:
-    return {
+    words = {
         "line": write_trust(trust),
         "verdict": trust.verdict,
         "reasons": write_reasons(trust),
@@ -179,6 +175,11 @@ def _trust_words(trust: Trust) -> dict[str, Any]:
         "chi_squared": trust.chi_squared,
         "num_bands": trust.num_bands,
         "predictive_probability": trust.predictive_probability,
+    }
+    # JSON knows no nan
+    return {
+        name: None if isinstance(word, float) and not np.isfinite(word) else word
+        for name, word in words.items()
     }
 
 

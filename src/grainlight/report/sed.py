@@ -121,8 +121,9 @@ def _draw_observation(
             ax.plot([], [], "v", color="black", ms=4, label="upper limit")
         else:
             error = observation.error[rows] / divisor
+            shown = np.where(flux > 0, flux, np.nan)
             ax.errorbar(
-                wave, flux, error, width, marker="o", ms=4, label="observed", **look
+                wave, shown, error, width, marker="o", ms=4, label="observed", **look
             )
             _draw_negative(ax, wave, flux, error)
 

@@ -55,7 +55,7 @@ def format_numbers(values: np.ndarray, is_log: bool) -> list[str]:
     if largest >= 1e5 or (is_log and values.min() < 1e-3):
         return [_exponential(value) for value in values]
     if is_log or width == 0:
-        return [f"{value:.{_decimals(value / 5)}f}" for value in values]
+        return [f"{value:.{_decimals(value / 10)}f}" for value in values]
     return [f"{value:.{_decimals(width / 5)}f}" for value in values]
 
 

@@ -18,7 +18,7 @@ TAILS = (0.05, 0.95)  # quantiles whose effective number is the tail one
 FEWEST_DRAWS = 8  # four a half-chain: fewer have no autocorrelation to speak of
 
 
-def diagnose(draws: np.ndarray, acceptance: np.ndarray | float) -> Diagnostics:
+def diagnose(draws: np.ndarray, acceptance: float) -> Diagnostics:
     """Every check of the gate on the chains of one object.
 
     Args:

@@ -2,19 +2,23 @@
 
 import os
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import arviz
 import numpy as np
 import xarray
 from astropy.table import Table
 
-from grainlight.core import ParameterError, Samples, Status
+from grainlight.core import ParameterError, Samples, status_name
 from grainlight.sampling.diagnostics import bulk_ess, rank_rhat, tail_ess
 
-STATUSES = ("ok", "not_converged", "low_ess", "nonfinite", "unusable", "outside")
+with warnings.catch_warnings():
+    # ArviZ 0.23 announces its next major version once a day
+    warnings.simplefilter("ignore", FutureWarning)
+    import arviz
+
 LEVELS = {
     "median": 0.5,
     "lower_68": 0.158655,
@@ -61,7 +65,7 @@ def to_arviz(
         for name in columns[0]
     }
     weights = [np.asarray(one.log_weight, dtype=float) for one in members]
-    status = [_word(one.status) for one in members]
+    status = [status_name(one.status) for one in members]
     attributes = {"status": status[0] if single else status}
     return arviz.InferenceData(
         posterior=_dataset(draws, coords, members[0], attributes),
@@ -69,11 +73,6 @@ def to_arviz(
             {"log_weight": variable(weights)}, coords, members[0], {}
         ),
     )
-
-
-def _word(status: Status) -> str:
-    """The short name of a status."""
-    return next(name for name in STATUSES if bool(getattr(Status, name) == status))
 
 
 def _dataset(
@@ -150,7 +149,7 @@ def to_table(
         row |= {"mean": float(mean), "sd": float(spread)}
         rows.append(row | _checks(draws.reshape(samples.num_chains, -1)))
     table = Table(rows=rows, names=list(rows[0]))
-    table.meta.update(status=_word(samples.status), num_draws=samples.num_draws)
+    table.meta.update(status=status_name(samples.status), num_draws=samples.num_draws)
     return table
 
 

@@ -318,7 +318,7 @@ def _judge(
         one_launch, chain = jax.tree.map(
             lambda leaf, p=place: leaf[p], (launch, chains)
         )
-        diagnostics = diagnose(chain.y, np.mean(chain.acceptance))
+        diagnostics = diagnose(chain.y, float(np.mean(chain.acceptance)))
         status = gate.status(diagnostics) if one_launch.finite else Status.nonfinite
         outcomes[index] = Outcome(one_launch, chain, diagnostics, status)
     return outcomes

@@ -88,6 +88,19 @@ class ShellPrior:
         bounds = np.array([self.lower, self.upper])
         return np.where(logs, np.log10(np.where(logs, bounds, 1)), bounds)
 
+    @property
+    def scaled_sd(self) -> dict[str, float]:
+        """Standard deviation of each scaled parameter, without the edge in depth."""
+        unit = (np.arange(1000) + 0.5) / 1000
+        lower, upper = self._bounds
+        spread = {}
+        for i, member in enumerate(SHELL_PARAMETERS.members):
+            values = lower[i] + (upper[i] - lower[i]) * unit
+            if member.name in self.uniform:
+                values = np.log10(self.lower[i] + (self.upper[i] - self.lower[i]) * unit)
+            spread[member.name] = float(values.std())
+        return spread
+
     def log_optical_depth(
         self, scaled: Float[Array | np.ndarray, "*batch param"]
     ) -> Float[Array, "*batch"]:

@@ -10,15 +10,15 @@ from jaxtyping import Float
 from grainlight.core import ParameterError
 from grainlight.dust import Opacity
 from grainlight.transfer.grid import ShellGeometry, cell_edges
-from grainlight.transfer.kernels import KernelTable, kernel_table
+from grainlight.transfer.kernels import KernelTable, half_edges, kernel_table
 from grainlight.transfer.solver import equilibrium, responses
 
 SUN_LUMINOSITY = 3.828e33
 SUN_MASS = 1.989e33
 LIGHT_SPEED_UM = 2.99792458e14
 PLANCK_OVER_BOLTZMANN = 4.799243073366221e-11
-HOTTEST_GRAIN = 3000.0
-FAR_WIEN = 750.0  # [um K]; a blackbody sends out 1e-6 of its light below this
+WARMER = 1.3  # margin over the warmest grain that is expected
+FAR_WIEN = 750.0  # [um K]; grains send out nothing that counts below this
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,13 @@ def wavelength_grid() -> Float[np.ndarray, " wave"]:
 @lru_cache(maxsize=64)
 def _table(geometry: ShellGeometry, depth: float, num_cells: int) -> KernelTable:
     edges = cell_edges(geometry, depth, num_cells)
+    fine = half_edges(edges)
     power = 3 - geometry.density_power
     if abs(power) < 1e-9:
-        mass = 4 * math.pi * np.diff(np.log(edges))
+        mass = 4 * math.pi * np.diff(np.log(fine))
     else:
-        mass = 4 * math.pi / power * np.diff(edges**power)
-    volume = 4 * math.pi / 3 * np.diff(edges**3)
+        mass = 4 * math.pi / power * np.diff(fine**power)
+    volume = 4 * math.pi / 3 * np.diff(fine**3)
     # total radial column of one: mass per column fixes the unit of density
     density = mass / mass.sum() * geometry.mass_per_column / volume
     return kernel_table(edges, density)
@@ -175,7 +176,10 @@ def _solve(shell: Shell, num_cells: int) -> ShellSolution:
     frequency = LIGHT_SPEED_UM / opacity.wave
     weight = _frequency_weights(frequency)
     star = _starlight(shell) / shell.outer_radius**2
-    hot = opacity.wave * HOTTEST_GRAIN < FAR_WIEN
+    guess = _thin_temperature(shell, star, table)
+    # light is kept in: the inner edge warms as the fourth root of optical depth
+    hottest = WARMER * guess.max() * (1 + depth) ** 0.25
+    hot = opacity.wave * hottest < FAR_WIEN
     gain, light, leave, escaped = responses(
         shell.column * extinction,
         scattering / extinction,
@@ -186,17 +190,15 @@ def _solve(shell: Shell, num_cells: int) -> ShellSolution:
         table.escape,
         table.escape_ratio,
         shell.geometry.column(table.edges),
-        table.volume * table.density,
+        table.mass,
     )
     share = opacity.mass_fraction[:, None] * opacity.absorption / extinction
-    guess = _thin_temperature(shell, star, table)
     temperature, _, iterations = equilibrium(
         frequency, weight, opacity.absorption, share, gain, light, guess
     )
     source = _thermal_source(temperature, share, frequency)
     received = escaped + np.einsum("wi,wi->w", leave, source)
-    mass = table.volume * table.density
-    mass = mass / mass.sum()
+    mass = table.mass / table.mass.sum()
     middle = 0.5 * (table.edges[1:] + table.edges[:-1])
     mean = temperature @ mass
     return ShellSolution(

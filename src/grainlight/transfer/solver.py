@@ -47,7 +47,7 @@ def _interpolate(table, log_depth, out):
 
 @nb.njit(cache=True, nogil=True)
 def responses(
-    depth, albedo, cosine, star, hot, matrix, log_escape, escape_ratio, column, volume
+    depth, albedo, cosine, star, hot, matrix, log_escape, escape_ratio, column, mass
 ):
     """Response of the cells and of the escaping light, wavelength by wavelength.
 
@@ -59,14 +59,14 @@ def responses(
         hot: Wavelengths at which grains never shine: only starlight is needed.
         matrix, log_escape, escape_ratio: The kernel table.
         column: Share of the radial column inside each edge, (edge,).
-        volume: Volume times density of the cells, (cell,).
+        mass: Volume times density of the nodes, (cell,).
 
     Returns:
         Mean intensity per unit thermal source, (wave, cell, cell); mean intensity of
         starlight, (wave, cell); escaping luminosity per unit thermal source,
         (wave, cell); escaping starlight, scattered light included, (wave,).
     """
-    num_wave, num = len(depth), len(volume)
+    num_wave, num = len(depth), len(mass)
     gain = np.zeros((num_wave, num, num))
     light = np.zeros((num_wave, num))
     leave = np.zeros((num_wave, num))
@@ -94,10 +94,10 @@ def responses(
         for i in range(num):
             escape[i] = np.exp(escape[i]) * scale
             into = np.exp(-x * column[i]) * -np.expm1(-x * (column[i + 1] - column[i]))
-            beam[i] = star[w] * into / (4 * np.pi * max(x, 1e-300) * volume[i])
+            beam[i] = star[w] * into / (4 * np.pi * max(x, 1e-300) * mass[i])
             if x < 1e-12:
                 beam[i] = star[w] * (column[i + 1] - column[i])
-                beam[i] /= 4 * np.pi * volume[i]
+                beam[i] /= 4 * np.pi * mass[i]
         blocks *= scale
         columns = 1 if hot[w] else num + 1
         size = num if tilt == 0.0 else 2 * num

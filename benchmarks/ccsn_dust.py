@@ -1,0 +1,267 @@
+"""How good the packaged model is: likelihood, posteriors of 200 objects, SN 2017eaw.
+
+    python benchmarks/ccsn_dust.py [--data FOLDER] [--objects 200] [--out FOLDER]
+
+Without `--data`, the first 20,000 parents of the training recipe are simulated: parents
+and their splits depend on their number alone, so that the test split of a small set is
+part of that of the full one. Nothing here was trained or tuned on.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import matplotlib.pyplot as plt
+import numpy as np
+
+from grainlight.core import Status
+from grainlight.datasets import Dataset, Pairs, Recipe, generate
+from grainlight.estimators.shell_model import ShellModel, likelihood_data
+from grainlight.evaluation import (
+    GaussianPrediction,
+    Ranks,
+    fraction_below,
+    measure_accuracy,
+    measure_coverage,
+    measure_reliability,
+    rank_of_truth,
+)
+from grainlight.photometry import (
+    Observation,
+    add_noise,
+    background_noise,
+    jwst_filters,
+    read_observations,
+)
+from grainlight.report import plot_errors, plot_ranks, plot_reliability, trust_of
+from grainlight.report.table import write_trust
+from grainlight.sampling.fit import Fit, FitSettings, fit_observations
+
+RECIPE = Recipe(20_000, 2023, {"thesis2023": 0.75, "ansari2022": 0.25})
+RANK_DRAWS = 99
+FAINTEST = 32.0  # AB at 10 Mpc: three magnitudes below the limits of JWST
+EXAMPLE = Path(__file__).parents[1] / "examples" / "sn2017eaw.ecsv"
+
+
+def open_data(folder: Path | None) -> Dataset:
+    """The data set given, or a small one of the same recipe."""
+    if folder is None:
+        folder = Path(tempfile.gettempdir()) / "grainlight-test-parents"
+        generate(folder, RECIPE, progress=lambda done, _: print(f"parents {done}"))
+    return Dataset.open(folder)
+
+
+def judge_likelihood(model: ShellModel, pairs: Pairs, seed: int) -> dict:
+    """NLL, errors a band, and reliability with all bands and random subsets."""
+    theta, condition, x = likelihood_data(pairs)
+    moments = jax.jit(jax.vmap(model.likelihood.moments))(theta, condition)
+    prediction = GaussianPrediction(
+        np.asarray(moments.mean, float), np.asarray(moments.cholesky, float)
+    )
+    x = np.asarray(x, float)
+    rng = np.random.default_rng(seed)
+    some = rng.random(x.shape) < rng.uniform(0.1, 0.9, size=(len(x), 1))
+    some[:, 0] |= ~some.any(axis=1)
+    bright = x < FAINTEST
+    accuracy = measure_accuracy(prediction, x, model.bands)
+    seen = measure_accuracy(prediction, x, model.bands, bright)
+    return {
+        "num_objects": len(x),
+        "nll": accuracy.nll,
+        "nll_error": accuracy.nll_error,
+        "nll_per_band": accuracy.nll_per_band,
+        "rmse_mag": dict(zip(model.bands, seen.errors.rmse.tolist(), strict=True)),
+        "robust_mag": dict(
+            zip(model.bands, seen.errors.scatter.tolist(), strict=True)
+        ),
+        "reliability": {
+            "all bands": measure_reliability(prediction, x),
+            "random bands": measure_reliability(prediction, x, some),
+        },
+        "accuracy": seen,
+    }
+
+
+def make_objects(
+    pairs: Pairs, filters, num: int, seed: int, floor: float
+) -> tuple[list[Observation], np.ndarray]:
+    """Observations of test parents of the prior thesis2023, half on random subsets.
+
+    Fluxes have the model error that a fit assumes, errors of 0.05 mag and the
+    background of 10 ks; what is not detected at 3 sigma is a limit.
+    """
+    rows = np.flatnonzero(pairs.prior == "thesis2023")[:num]
+    rng = np.random.default_rng(seed)
+    scatter = floor * 2.5 / np.log(10) * rng.normal(size=pairs.x[rows].shape)
+    flux = 10 ** (0.4 * (31.4 - pairs.x[rows] - scatter))
+    noisy = add_noise(
+        jr.key(seed), jnp.asarray(flux, jnp.float32), background_noise(filters.names)
+    )
+    measured, error, limit = (
+        np.asarray(v) for v in (noisy.flux, noisy.error, noisy.is_limit)
+    )
+    observations = []
+    for i, row in enumerate(rows):
+        keep = np.arange(len(filters))
+        if i % 2:
+            count = rng.integers(3, len(filters))
+            keep = np.sort(rng.choice(len(filters), size=count, replace=False))
+        observations.append(
+            Observation(
+                name=f"parent {pairs.parent[row]}",
+                bands=tuple(filters.names[k] for k in keep),
+                flux=measured[i, keep].astype(float),
+                error=error[i, keep].astype(float),
+                is_limit=limit[i, keep],
+                redshift=float(pairs.condition[row, 0]),
+                distance=10.0,
+            )
+        )
+    return observations, rows
+
+
+def judge_posteriors(
+    model: ShellModel, pairs: Pairs, num: int, seed: int, floor: float
+) -> dict:
+    """Gate, calibration and cost of the posteriors of simulated objects."""
+    filters = jwst_filters()
+    observations, rows = make_objects(pairs, filters, num, seed, floor)
+    settings = FitSettings(floor=floor)
+    started, cpu = time.time(), time.process_time()
+    fits = fit_observations(
+        jr.key(seed + 1),
+        model,
+        observations,
+        settings,
+        progress=lambda done, total: print(f"objects {done} of {total}", flush=True),
+    )
+    wall, cpu = time.time() - started, time.process_time() - cpu
+    passed = [bool(fit.status == Status.ok) for fit in fits]
+    names, ranks, quantiles = _ranks(fits, pairs, rows)
+    narrow = _ranks(fits, pairs, rows, shrink=0.7)[1]
+    calibrated = Ranks(names, ranks, RANK_DRAWS)
+    return {
+        "floor": floor,
+        "num_objects": len(fits),
+        "passed": int(np.sum(passed)),
+        "limits_mean": float(np.mean([o.num_limits for o in observations])),
+        "seconds_an_object": wall / len(fits),
+        "cpu_seconds_an_object": cpu / len(fits),
+        "rank_pvalue": dict(zip(names, calibrated.pvalue.tolist(), strict=True)),
+        "rank_pvalue_adjusted": float(calibrated.adjusted_pvalue.min()),
+        "control_pvalue_adjusted": float(
+            Ranks(names, narrow, RANK_DRAWS).adjusted_pvalue.min()
+        ),
+        "coverage": measure_coverage(quantiles, names),
+        "ranks": calibrated,
+    }
+
+
+def _ranks(
+    fits: list[Fit], pairs: Pairs, rows: np.ndarray, shrink: float = 1.0
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Ranks and quantiles of the truth; `shrink` narrows the posteriors."""
+    ranks, quantiles = [], []
+    for fit, row in zip(fits, rows, strict=True):
+        scaled = np.asarray(fit.samples.parameters.scale(fit.samples.theta), float)
+        log_t = np.log10(np.asarray(fit.samples.derived["dust_temperature"], float))
+        draws = np.concatenate([scaled, log_t[:, None]], axis=1)
+        true_t = np.log10(pairs.outcomes["dust_temperature"][row])
+        truth = np.append(pairs.theta[row], true_t)
+        draws = np.median(draws, axis=0) + shrink * (draws - np.median(draws, axis=0))
+        ranks.append(rank_of_truth(draws, truth, RANK_DRAWS))
+        quantiles.append(fraction_below(draws, truth))
+    names = (*fits[0].samples.parameters.names, "dust_temperature")
+    return names, np.array(ranks), np.array(quantiles)
+
+
+def judge_example(model: ShellModel) -> dict:
+    """SN 2017eaw with and without the model-error floor."""
+    observation = read_observations(EXAMPLE).observations[0]
+    found = {}
+    for floor in (0.05, 0.0):
+        for prior in ("thesis2023",):
+            started = time.time()
+            settings = replace(FitSettings(), floor=floor)
+            fit = fit_observations(jr.key(1), model, [observation], settings)[0]
+            levels = (0.025, 0.16, 0.5, 0.84, 0.975)
+            found[f"{prior}, floor {floor}"] = {
+                "seconds": time.time() - started,
+                "trust": write_trust(trust_of(fit)),
+                "quantiles": {
+                    name: values.tolist()
+                    for name, values in fit.samples.quantile(levels).items()
+                },
+            }
+    return found
+
+
+def _draw(out: Path, likelihood: dict, posteriors: list[dict]) -> None:
+    for name, reliability in likelihood["reliability"].items():
+        figure = plot_reliability(reliability).figure
+        figure.savefig(out / f"reliability_{name.replace(' ', '_')}.png", dpi=150)
+        plt.close(figure)
+    figure = plot_errors(likelihood["accuracy"].errors).figure
+    figure.savefig(out / "errors_a_band.png", dpi=150)
+    plt.close(figure)
+    for result in posteriors:
+        for name in result["ranks"].names:
+            figure = plot_ranks(result["ranks"].histogram(name, 10)).figure
+            figure.savefig(out / f"ranks_{name}_floor{result['floor']:g}.png", dpi=100)
+            plt.close(figure)
+
+
+def _plain(value):
+    """Nouns to words for the JSON file."""
+    if isinstance(value, dict):
+        hidden = ("ranks", "accuracy")
+        return {str(k): _plain(v) for k, v in value.items() if k not in hidden}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (np.floating, np.integer)):
+        return value.item()
+    if hasattr(value, "__dataclass_fields__"):
+        return {k: _plain(getattr(value, k)) for k in value.__dataclass_fields__}
+    return value
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--model", default="ccsn-dust")
+    parser.add_argument("--objects", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=Path("results/ccsn-dust"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    model, data = ShellModel.load(given.model), open_data(given.data)
+    pairs = data.pairs(jwst_filters(), split="test", variants=1, seed=given.seed)
+    likelihood = judge_likelihood(model, pairs, given.seed)
+    found = {
+        "likelihood": likelihood,
+        "posteriors": [],
+        "sn2017eaw": judge_example(model),
+        "processors": os.cpu_count(),
+    }
+    for floor in (0.05, 0.0):
+        found["posteriors"].append(
+            judge_posteriors(model, pairs, given.objects, given.seed, floor)
+        )
+    text = json.dumps(_plain(found), indent=1)
+    (given.out / "ccsn_dust.json").write_text(text)
+    print(text)
+    _draw(given.out, likelihood, found["posteriors"])
+
+
+if __name__ == "__main__":
+    main()
