@@ -57,7 +57,8 @@ def _values(table: Table, member: Parameter) -> np.ndarray:
     try:
         values = np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
         if column.unit is not None:
-            values = u.Quantity(np.asarray(values), column.unit).to_value(unit)
+            given = u.Quantity(np.asarray(values), column.unit)
+            values = np.asarray(given.to_value(unit))
     except (u.UnitConversionError, TypeError) as error:
         raise UnitError(
             f"Expected {member.name} in {member.unit or 'no unit'}, or a unit that "
