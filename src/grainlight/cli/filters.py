@@ -23,7 +23,14 @@ def list_filters(
     filters = load_filters(names) if names else jwst_filters()
     rows = filter_table(filters)
     shown = Table(title=f"{len(filters)} filters")
-    headers = ("filter", "kind", "pivot [um]", "width [um]", "limit [nJy]", "sat. [mJy]")
+    headers = (
+        "filter",
+        "kind",
+        "pivot [um]",
+        "width [um]",
+        "limit [nJy]",
+        "sat. [mJy]",
+    )
     for header in headers:
         shown.add_column(header, justify="left" if header in headers[:2] else "right")
     for row in rows:

@@ -44,7 +44,9 @@ def simulate(
 ) -> None:
     """Simulate shells: a data set that resumes after a kill, or the rows of a table."""
     if (num_parents is None) == (at is None):
-        raise ParameterError("Expected one of --num-parents and --at; got both or none.")
+        raise ParameterError(
+            "Expected one of --num-parents and --at; got both or none."
+        )
     simulator = ShellSimulator(inner=inner, carbon=carbon, silicate=silicate)
     if at is not None:
         _simulate_table(at, out, simulator, overwrite=overwrite)

@@ -21,8 +21,8 @@ def train(
         float, typer.Option(help="Time limit of the likelihood [minutes].")
     ] = math.inf,
     batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 256,
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
-    width: Annotated[int, typer.Option(help="Width of the network's blocks.")] = 160,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
+    width: Annotated[int, typer.Option(help="Width of the network's blocks.")] = 128,
     blocks: Annotated[int, typer.Option(help="Number of its blocks.")] = 4,
     variants: Annotated[int, typer.Option(help="Redshifts of each parent.")] = 4,
 ) -> None:

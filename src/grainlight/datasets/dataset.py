@@ -140,9 +140,9 @@ def magnitudes(
     log_luminosity: Float[np.ndarray, "object wave"],
     redshift: Float[np.ndarray, " object"],
 ) -> Float[np.ndarray, "object band"]:
-    """AB magnitudes at a luminosity distance of 10 Mpc.
+    r"""AB magnitudes at a luminosity distance of 10 Mpc.
 
-    $$ f_\\nu = (1 + z) L_\\nu / (4 \\pi d_L^2) $$
+    $$ f_\nu = (1 + z) L_\nu / (4 \pi d_L^2) $$
     """
     luminosity = 10.0 ** np.asarray(log_luminosity, dtype=float)
     mean = band_fluxes(filters, wavelength_grid(), luminosity, redshift)

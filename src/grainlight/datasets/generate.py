@@ -32,9 +32,7 @@ def draw_shard(recipe: Recipe, shard: int) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(np.random.SeedSequence((recipe.seed, shard)))
     names = list(recipe.priors)
     share = np.array([recipe.priors[name] for name in names])
-    origin = generator.choice(
-        len(names), size=recipe.shard_size, p=share / share.sum()
-    )
+    origin = generator.choice(len(names), size=recipe.shard_size, p=share / share.sum())
     theta = np.empty((recipe.shard_size, len(recipe.simulator.parameters)))
     for k, name in enumerate(names):
         chosen = origin == k
@@ -45,7 +43,7 @@ def draw_shard(recipe: Recipe, shard: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def spectra_table(
-    spectra: ShellSpectra, names: tuple[str, ...], **columns: np.ndarray
+    spectra: ShellSpectra, names: tuple[str, ...], **columns: np.ndarray | pa.Array
 ) -> pa.Table:
     """One row a parent: extra columns, parameters, outcomes and spectrum."""
     table: dict[str, pa.Array | np.ndarray] = dict(columns)
@@ -59,9 +57,7 @@ def spectra_table(
     ):
         table[name] = getattr(spectra, name)
     flat = pa.array(spectra.log_luminosity.astype(np.float32).ravel())
-    table["log_luminosity"] = pa.FixedSizeListArray.from_arrays(
-        flat, len(spectra.wave)
-    )
+    table["log_luminosity"] = pa.FixedSizeListArray.from_arrays(flat, len(spectra.wave))
     return pa.table(table)
 
 

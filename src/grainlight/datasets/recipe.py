@@ -79,7 +79,10 @@ class Recipe:
             **stated,
             "parameters": [asdict(member) for member in SHELL_PARAMETERS.members],
             "wave_um": wavelength_grid().tolist(),
-            "versions": {"grainlight": _version("grainlight"), "numba": _version("numba")},
+            "versions": {
+                "grainlight": _version("grainlight"),
+                "numba": _version("numba"),
+            },
         }
 
     def save(self, folder: Path) -> None:

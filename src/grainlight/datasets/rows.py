@@ -43,9 +43,9 @@ def read_rows(path: Path) -> tuple[Table, Float[np.ndarray, "object param"]]:
     missing = [name for name in SHELL_PARAMETERS.names if name not in table.colnames]
     if missing or len(table) == 0:
         raise ParameterError(
-            f"Expected the columns {', '.join(SHELL_PARAMETERS.names)} and at least one "
-            f"row in {path}; got {len(table)} rows without "
-            f"{', '.join(missing) or 'any missing column'}."
+            f"Expected the columns {', '.join(SHELL_PARAMETERS.names)} and one row "
+            f"or more in {path}; got {len(table)} rows and no "
+            f"{', '.join(missing) or 'missing column'}."
         )
     columns = [_values(table, member) for member in SHELL_PARAMETERS.members]
     return table, np.stack(columns, axis=1)

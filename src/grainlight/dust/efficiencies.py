@@ -67,15 +67,11 @@ def grain_efficiencies(
     table = _table(name)
     log_radius = _inside(np.log(grain_radius), table.log_radius, "grain radius [um]")
     log_wave = _inside(np.log(wave), table.log_wave, "wavelength [um]")
-    position = np.interp(
-        log_radius, table.log_radius, np.arange(len(table.log_radius))
-    )
+    position = np.interp(log_radius, table.log_radius, np.arange(len(table.log_radius)))
     low = min(int(position), len(table.log_radius) - 2)
     share = position - low
     rows = (1 - share) * table.values[:, low] + share * table.values[:, low + 1]
-    absorb, scatter, cosine = (
-        np.interp(log_wave, table.log_wave, row) for row in rows
-    )
+    absorb, scatter, cosine = (np.interp(log_wave, table.log_wave, row) for row in rows)
     return Efficiencies(10**absorb, 10**scatter, cosine)
 
 

@@ -9,7 +9,9 @@ $$ \tfrac12 \big[ d \ln 2\pi + \ln |L L^T| + (x - \mu)^T (L L^T)^{-1} (x - \mu) 
 over the dimensions that are there. Missing ones are left out exactly: the marginal of a
 Gaussian drops their rows and columns. While training advances, the variance floor falls
 geometrically from `initial_floor` to `floor`; started at the final floor, float32 does
-not survive the first large residuals.
+not survive the first large residuals. A pair worse than 1000 counts by the logarithm of
+the excess: while the factor is learned its inverse may grow without bound, and one pair
+must not throw the others out.
 """
 
 from collections.abc import Sequence
@@ -26,6 +28,8 @@ from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.networks import CholeskyHead, ResidualNetwork
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
+#: Loss of one pair above which it grows as a logarithm only.
+CEILING = 1000.0
 
 
 class Moments(eqx.Module):
@@ -299,4 +303,6 @@ class GaussianLikelihood(eqx.Module):
         del key
         log_floor = (1 - progress) * np.log(self.initial_floor)
         floor = jnp.exp(log_floor + progress * np.log(self.floor))
-        return -self._log_prob(x, theta, condition, mask, floor)
+        value = -self._log_prob(x, theta, condition, mask, floor)
+        beyond = jnp.maximum(value - CEILING, 0.0)
+        return jnp.minimum(value, CEILING) + jnp.log1p(beyond)

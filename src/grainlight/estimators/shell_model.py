@@ -145,7 +145,7 @@ class Sizes:
         variants: Redshifts of each parent.
     """
 
-    widths: tuple[int, ...] = (160, 160, 160, 160)
+    widths: tuple[int, ...] = (128, 128, 128, 128)
     outcome_widths: tuple[int, ...] = (64, 64, 64)
     variants: int = 4
 

@@ -95,13 +95,13 @@ def _density(name: str, table: object) -> Density:
             f"{name!r}; got {', '.join(f'{k}={v}' for k, v in table.items())}."
         )
     first, second = (float(n) for n in numbers if n is not None)
-    ordered = first < second if "lower" in wanted else second > 0
-    positive = first > 0 if kind.startswith("log") else True
-    if not (ordered and positive):
+    bounded, logged = "lower" in wanted, kind.startswith("log")
+    if not (first < second if bounded else second > 0) or (logged and first <= 0):
+        rule = "lower < upper" if bounded else "a positive width"
+        rule += " and positive values" if logged else ""
         raise ParameterError(
-            f"Expected {'lower < upper' if 'lower' in wanted else 'a positive width'}"
-            f"{' and positive values' if kind.startswith('log') else ''} for the {kind} "
-            f"prior of {name!r}; got {first} and {second}."
+            f"Expected {rule} for the {kind} prior of {name!r}; got {first} and "
+            f"{second}."
         )
     return Density(kind, first, second)
 

@@ -97,7 +97,9 @@ class ShellPrior:
         for i, member in enumerate(SHELL_PARAMETERS.members):
             values = lower[i] + (upper[i] - lower[i]) * unit
             if member.name in self.uniform:
-                values = np.log10(self.lower[i] + (self.upper[i] - self.lower[i]) * unit)
+                values = np.log10(
+                    self.lower[i] + (self.upper[i] - self.lower[i]) * unit
+                )
             spread[member.name] = float(values.std())
         return spread
 

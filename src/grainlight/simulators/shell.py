@@ -38,7 +38,7 @@ def scale_free_mixing() -> Float[np.ndarray, "feature inp"]:
 
 
 def luminosity_gain(num_bands: int) -> Float[np.ndarray, "band param"]:
-    """Change of every magnitude with the scaled parameters at a fixed spectral shape."""
+    """Change of every magnitude with the scaled parameters at a fixed shape."""
     gain = np.zeros((num_bands, len(SHELL_PARAMETERS)))
     gain[:, SHELL_PARAMETERS.index("sn_luminosity")] = -2.5
     return gain

@@ -180,6 +180,7 @@ def _solve(shell: Shell, num_cells: int) -> ShellSolution:
     # light is kept in: the inner edge warms as the fourth root of optical depth
     hottest = WARMER * guess.max() * (1 + depth) ** 0.25
     hot = opacity.wave * hottest < FAR_WIEN
+    middle = 0.5 * (table.edges[1:] + table.edges[:-1])
     gain, light, leave, escaped = responses(
         shell.column * extinction,
         scattering / extinction,
@@ -189,7 +190,8 @@ def _solve(shell: Shell, num_cells: int) -> ShellSolution:
         table.matrix,
         table.escape,
         table.escape_ratio,
-        shell.geometry.column(table.edges),
+        middle,
+        shell.geometry.column(middle),
         table.mass,
     )
     share = opacity.mass_fraction[:, None] * opacity.absorption / extinction
@@ -199,7 +201,6 @@ def _solve(shell: Shell, num_cells: int) -> ShellSolution:
     source = _thermal_source(temperature, share, frequency)
     received = escaped + np.einsum("wi,wi->w", leave, source)
     mass = table.mass / table.mass.sum()
-    middle = 0.5 * (table.edges[1:] + table.edges[:-1])
     mean = temperature @ mass
     return ShellSolution(
         wave=opacity.wave,

@@ -46,10 +46,80 @@ def _interpolate(table, log_depth, out):
 
 
 @nb.njit(cache=True, nogil=True)
+def _starlight(depth, luminosity, radius, column, mass, out):
+    """Mean intensity of direct starlight at the nodes, and what escapes of it.
+
+    The nodes take up just the light that the beam loses.
+    """
+    kept = 0.0
+    for i in range(len(mass)):
+        out[i] = np.exp(-depth * column[i]) / radius[i] ** 2
+        kept += mass[i] * out[i]
+    taken = -np.expm1(-depth) / depth if depth > 1e-12 else 1.0
+    for i in range(len(mass)):
+        out[i] *= luminosity * taken / (4 * np.pi * kept)
+    return luminosity * np.exp(-depth)
+
+
+@nb.njit(cache=True, nogil=True)
+def _solve_field(blocks, omega, tilt, beam, columns):
+    """Mean intensity (and flux, if `tilt`) of the beam and of unit thermal sources.
+
+    Column 0 answers the beam, column 1 + j the source at node j.
+    """
+    num = len(beam)
+    size = num if tilt == 0.0 else 2 * num
+    system = np.zeros((size, size))
+    known = np.zeros((size, columns))
+    for i in range(num):
+        known[i, 0] = beam[i]
+        for j in range(num):
+            system[i, j] = -omega * blocks[0, 0, i, j]
+            if columns > 1:
+                known[i, j + 1] = blocks[0, 0, i, j]
+    if tilt != 0.0:
+        for i in range(num):
+            known[num + i, 0] = beam[i]
+            for j in range(num):
+                system[i, num + j] = -tilt * blocks[0, 1, i, j]
+                system[num + i, j] = -omega * blocks[1, 0, i, j]
+                system[num + i, num + j] = -tilt * blocks[1, 1, i, j]
+                if columns > 1:
+                    known[num + i, j + 1] = blocks[1, 0, i, j]
+    if omega == 0.0:
+        return known
+    for i in range(size):
+        system[i, i] += 1.0
+    return np.linalg.solve(system, known)
+
+
+@nb.njit(cache=True, nogil=True)
+def _scattered(field, column, escape, ratio, omega, tilt):
+    """Luminosity that scattering of one column of the field sends out."""
+    num = len(escape)
+    total = 0.0
+    for i in range(num):
+        total += escape[i] * omega * field[i, column]
+        if tilt != 0.0:
+            total += escape[i] * ratio[i] * tilt * field[num + i, column]
+    return total
+
+
+@nb.njit(cache=True, nogil=True)
 def responses(
-    depth, albedo, cosine, star, hot, matrix, log_escape, escape_ratio, column, mass
+    depth,
+    albedo,
+    cosine,
+    star,
+    hot,
+    matrix,
+    log_escape,
+    escape_ratio,
+    radius,
+    column,
+    mass,
 ):
-    """Response of the cells and of the escaping light, wavelength by wavelength.
+    """Response of the nodes and of the escaping light, wavelength by wavelength.
 
     Args:
         depth: Delta-scaled radial optical depth, (wave,).
@@ -57,14 +127,17 @@ def responses(
         cosine: Delta-scaled mean cosine, (wave,).
         star: Luminosity of the star [any unit], (wave,).
         hot: Wavelengths at which grains never shine: only starlight is needed.
-        matrix, log_escape, escape_ratio: The kernel table.
-        column: Share of the radial column inside each edge, (edge,).
-        mass: Volume times density of the nodes, (cell,).
+        matrix: Kernels, (depth, 2, 2, node, node).
+        log_escape: Logarithm of the escaping luminosity, (depth, node).
+        escape_ratio: Same for the mu source over the isotropic one, (depth, node).
+        radius: Radii of the nodes [outer radii], (node,).
+        column: Share of the radial column inside each node, (node,).
+        mass: Volume times density of the nodes, (node,).
 
     Returns:
-        Mean intensity per unit thermal source, (wave, cell, cell); mean intensity of
-        starlight, (wave, cell); escaping luminosity per unit thermal source,
-        (wave, cell); escaping starlight, scattered light included, (wave,).
+        Mean intensity per unit thermal source, (wave, node, node); mean intensity of
+        starlight, (wave, node); escaping luminosity per unit thermal source,
+        (wave, node); escaping starlight, scattered light included, (wave,).
     """
     num_wave, num = len(depth), len(mass)
     gain = np.zeros((num_wave, num, num))
@@ -72,71 +145,31 @@ def responses(
     leave = np.zeros((num_wave, num))
     escaped = np.zeros(num_wave)
     blocks = np.empty((2, 2, num, num))
-    escape = np.empty(num)
-    ratio = np.empty(num)
-    beam = np.empty(num)
+    escape, ratio, beam = np.empty(num), np.empty(num), np.empty(num)
     for w in range(num_wave):
-        x = depth[w]
-        # below the table everything is proportional to the optical depth
-        log_depth = np.log(max(x, 1e-300))
-        scale = min(x / np.exp(LOG_MIN), 1.0)
         omega, tilt = albedo[w], 3 * albedo[w] * cosine[w]
-        if omega < FAINT_ALBEDO:
-            omega = 0.0
-        if abs(tilt) < FAINT_ANISOTROPY:
-            tilt = 0.0
+        omega = 0.0 if omega < FAINT_ALBEDO else omega
+        tilt = 0.0 if abs(tilt) < FAINT_ANISOTROPY else tilt
+        # below the table everything is proportional to the optical depth
+        log_depth = np.log(max(depth[w], 1e-300))
+        scale = min(depth[w] / np.exp(LOG_MIN), 1.0)
         if tilt == 0.0:
             _interpolate(matrix[:, 0, 0], log_depth, blocks[0, 0])
         else:
             _interpolate(matrix, log_depth, blocks)
+        blocks *= scale
         _interpolate(log_escape, log_depth, escape)
         _interpolate(escape_ratio, log_depth, ratio)
-        for i in range(num):
-            escape[i] = np.exp(escape[i]) * scale
-            into = np.exp(-x * column[i]) * -np.expm1(-x * (column[i + 1] - column[i]))
-            beam[i] = star[w] * into / (4 * np.pi * max(x, 1e-300) * mass[i])
-            if x < 1e-12:
-                beam[i] = star[w] * (column[i + 1] - column[i])
-                beam[i] /= 4 * np.pi * mass[i]
-        blocks *= scale
+        escape[:] = np.exp(escape) * scale
+        escaped[w] = _starlight(depth[w], star[w], radius, column, mass, beam)
         columns = 1 if hot[w] else num + 1
-        size = num if tilt == 0.0 else 2 * num
-        system = np.zeros((size, size))
-        known = np.zeros((size, columns))
-        for i in range(num):
-            known[i, 0] = beam[i]
-            for j in range(num):
-                system[i, j] = -omega * blocks[0, 0, i, j]
-                if not hot[w]:
-                    known[i, j + 1] = blocks[0, 0, i, j]
-                if tilt != 0.0:
-                    system[i, num + j] = -tilt * blocks[0, 1, i, j]
-                    system[num + i, j] = -omega * blocks[1, 0, i, j]
-                    system[num + i, num + j] = -tilt * blocks[1, 1, i, j]
-                    if not hot[w]:
-                        known[num + i, j + 1] = blocks[1, 0, i, j]
-            if tilt != 0.0:
-                known[num + i, 0] = beam[i]
-        for i in range(size):
-            system[i, i] += 1.0
-        field = known if omega == 0.0 else np.linalg.solve(system, known)
-        escaped[w] = star[w] * np.exp(-x)
-        for i in range(num):
-            light[w, i] = field[i, 0]
-            escaped[w] += escape[i] * omega * field[i, 0]
-            if tilt != 0.0:
-                escaped[w] += escape[i] * ratio[i] * tilt * field[num + i, 0]
-        if hot[w]:
-            continue
-        for j in range(num):
+        field = _solve_field(blocks, omega, tilt, beam, columns)
+        light[w] = field[:num, 0]
+        escaped[w] += _scattered(field, 0, escape, ratio, omega, tilt)
+        for j in range(columns - 1):
+            gain[w, :, j] = field[:num, j + 1]
             leave[w, j] = escape[j]
-            for i in range(num):
-                gain[w, i, j] = field[i, j + 1]
-                leave[w, j] += escape[i] * omega * field[i, j + 1]
-                if tilt != 0.0:
-                    leave[w, j] += (
-                        escape[i] * ratio[i] * tilt * field[num + i, j + 1]
-                    )
+            leave[w, j] += _scattered(field, j + 1, escape, ratio, omega, tilt)
     return gain, light, leave, escaped
 
 
@@ -154,8 +187,53 @@ def _planck(temperature, frequency, out, slope):
 
 
 @nb.njit(cache=True, nogil=True)
+def _emission(weight, absorb, planck, slope):
+    """Power that each species emits at each node, and its slope by log temperature."""
+    num_wave, num_species, num = planck.shape
+    emitted = np.zeros(num_species * num)
+    rise = np.zeros(num_species * num)
+    for w in range(num_wave):
+        for s in range(num_species):
+            factor = weight[w] * absorb[s, w]
+            for i in range(num):
+                emitted[s * num + i] += factor * planck[w, s, i]
+                rise[s * num + i] += factor * slope[w, s, i]
+    return emitted, rise / emitted
+
+
+@nb.njit(cache=True, nogil=True)
+def _balance(weight, absorb, share, gain, light, planck, slope, rise, newton):
+    """Absorbed power as a linear function of the change of the emitted powers.
+
+    Returns the matrix and the constant term, neither divided by emitted powers.
+    """
+    num_wave, num_species, num = planck.shape
+    matrix = np.zeros((num_species * num, num_species * num))
+    known = np.zeros(num_species * num)
+    for w in range(num_wave):
+        for t in range(num_species):
+            for j in range(num):
+                n = t * num + j
+                shape = planck[w, t, j] * share[t, w]
+                change = shape
+                if newton:
+                    change = slope[w, t, j] * share[t, w] / rise[n]
+                for s in range(num_species):
+                    factor = weight[w] * absorb[s, w]
+                    for i in range(num):
+                        reach = factor * gain[w, i, j]
+                        matrix[s * num + i, n] -= reach * change
+                        known[s * num + i] += reach * (shape - change)
+        for s in range(num_species):
+            factor = weight[w] * absorb[s, w]
+            for i in range(num):
+                known[s * num + i] += factor * light[w, i]
+    return matrix, known
+
+
+@nb.njit(cache=True, nogil=True)
 def equilibrium(frequency, weight, absorb, share, gain, light, guess):
-    """Temperatures at which every species in every cell emits what it absorbs.
+    """Temperatures at which every species at every node emits what it absorbs.
 
     The unknowns are emitted powers, in which the balance is nearly linear. While far
     off, the spectral shape of the emission is held and the powers are solved for:
@@ -168,62 +246,32 @@ def equilibrium(frequency, weight, absorb, share, gain, light, guess):
         absorb: Absorption opacity of each species, (species, wave).
         share: Thermal source of a species per unit of its Planck function: its share
             of the delta-scaled extinction, (species, wave).
-        gain, light: From `responses`.
-        guess: First temperatures [K], (species, cell).
+        gain: From `responses`.
+        light: From `responses`.
+        guess: First temperatures [K], (species, node).
 
     Returns:
-        Temperatures [K], (species, cell); largest relative change of the last step;
+        Temperatures [K], (species, node); largest relative change of the last step;
         number of steps.
     """
     num_species, num = guess.shape
-    num_wave = len(frequency)
     temperature = guess.copy()
-    planck = np.empty((num_wave, num_species, num))
-    slope = np.empty((num_wave, num_species, num))
-    size = num_species * num
+    planck = np.empty((len(frequency), num_species, num))
+    slope = np.empty((len(frequency), num_species, num))
     largest = np.inf
     for step in range(MAX_ITERATIONS):
-        _planck(temperature, frequency, planck, slope)
         newton = largest < NEWTON_BELOW
-        emitted = np.zeros(size)
-        rise = np.zeros(size)
-        for w in range(num_wave):
-            for s in range(num_species):
-                factor = weight[w] * absorb[s, w]
-                for i in range(num):
-                    emitted[s * num + i] += factor * planck[w, s, i]
-                    rise[s * num + i] += factor * slope[w, s, i]
-        rise /= emitted
-        matrix = np.zeros((size, size))
-        known = np.zeros(size)
-        for w in range(num_wave):
-            for t in range(num_species):
-                for j in range(num):
-                    n = t * num + j
-                    shape = planck[w, t, j] * share[t, w]
-                    change = slope[w, t, j] * share[t, w] / rise[n]
-                    for s in range(num_species):
-                        factor = weight[w] * absorb[s, w]
-                        for i in range(num):
-                            m = s * num + i
-                            reach = factor * gain[w, i, j]
-                            if newton:
-                                matrix[m, n] -= reach * change
-                                known[m] += reach * (shape - change)
-                            else:
-                                matrix[m, n] -= reach * shape
-            for s in range(num_species):
-                factor = weight[w] * absorb[s, w]
-                for i in range(num):
-                    known[s * num + i] += factor * light[w, i]
-        for m in range(size):
-            for n in range(size):
-                matrix[m, n] /= emitted[m]
+        _planck(temperature, frequency, planck, slope)
+        emitted, rise = _emission(weight, absorb, planck, slope)
+        matrix, known = _balance(
+            weight, absorb, share, gain, light, planck, slope, rise, newton
+        )
+        for m in range(num_species * num):
+            matrix[m] /= emitted[m]
             matrix[m, m] += 1.0
-            known[m] /= emitted[m]
-        ratio = np.linalg.solve(matrix, known)
+        ratio = np.linalg.solve(matrix, known / emitted)
         largest = 0.0
-        for m in range(size):
+        for m in range(num_species * num):
             move = np.log(max(ratio[m], SMALLEST_RATIO)) / rise[m]
             move = min(max(move, -MAX_STEP), MAX_STEP)
             largest = max(largest, abs(move))

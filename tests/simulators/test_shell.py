@@ -1,0 +1,83 @@
+"""The shell simulator: rows in, spectra and temperatures out."""
+
+import numpy as np
+import pytest
+
+from grainlight.core import ParameterError
+from grainlight.dust import mixture_opacity
+from grainlight.simulators import ShellSimulator
+from grainlight.transfer import Shell, solve_shell, wavelength_grid
+
+ROW = np.array([1e-4, 0.1, 0.4, 1e5, 6000.0, 1e16])
+
+
+def changed(**values):
+    names = ShellSimulator().parameters.names
+    row = ROW.copy()
+    for name, value in values.items():
+        row[names.index(name)] = value
+    return row
+
+
+def test_a_row_is_what_the_engine_says():
+    spectra = ShellSimulator().simulate(ROW[None])
+    shares = {"silicate_dl": 0.4, "carbon_be": 0.6}
+    opacity = mixture_opacity(shares, 0.1, wavelength_grid())
+    answer = solve_shell(Shell(1e5, 6000.0, 1e-4, 1e16, opacity))
+    np.testing.assert_allclose(
+        spectra.log_luminosity[0], np.log10(answer.luminosity), rtol=1e-6
+    )
+    assert spectra.dust_temperature[0] == pytest.approx(answer.dust_temperature)
+    assert spectra.silicate_temperature[0] == pytest.approx(answer.mean_temperature[0])
+    assert spectra.carbon_temperature[0] == pytest.approx(answer.mean_temperature[1])
+    assert spectra.optical_depth[0] == pytest.approx(answer.optical_depth)
+
+
+def test_rows_do_not_know_of_each_other():
+    rows = np.stack([ROW, changed(dust_mass=1e-2), changed(silicate_fraction=1.0)])
+    together = ShellSimulator().simulate(rows)
+    for i, row in enumerate(rows):
+        alone = ShellSimulator().simulate(row[None])
+        np.testing.assert_array_equal(
+            together.log_luminosity[i], alone.log_luminosity[0]
+        )
+
+
+def test_a_species_without_mass_has_no_temperature():
+    rows = np.stack([changed(silicate_fraction=0.0), changed(silicate_fraction=1.0)])
+    spectra = ShellSimulator().simulate(rows)
+    assert np.isnan(spectra.silicate_temperature).tolist() == [True, False]
+    assert np.isnan(spectra.carbon_temperature).tolist() == [False, True]
+    assert np.all(np.isfinite(spectra.dust_temperature))
+
+
+def test_another_inner_radius_is_another_spectrum():
+    near, far = (
+        ShellSimulator(inner=inner).simulate(ROW[None]).dust_temperature[0]
+        for inner in (0.3, 0.8)
+    )
+    assert abs(near / far - 1) > 0.02
+
+
+def test_a_table_of_another_width_is_refused():
+    with pytest.raises(ParameterError, match="Expected 6 columns .* got 5"):
+        ShellSimulator().simulate(ROW[None, :5])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dust_mass", 0.0),
+        ("dust_mass", np.nan),
+        ("grain_radius", 7.0),
+        ("grain_radius", np.nan),
+        ("silicate_fraction", 1.2),
+        ("silicate_fraction", np.nan),
+        ("sn_luminosity", -1.0),
+        ("sn_temperature", np.inf),
+        ("outer_radius", 0.0),
+    ],
+)
+def test_an_impossible_row_is_refused(name, value):
+    with pytest.raises(ParameterError):
+        ShellSimulator().simulate(changed(**{name: value})[None])
