@@ -78,9 +78,7 @@ def judge_likelihood(model: ShellModel, pairs: Pairs, seed: int) -> dict:
         "nll_error": accuracy.nll_error,
         "nll_per_band": accuracy.nll_per_band,
         "rmse_mag": dict(zip(model.bands, seen.errors.rmse.tolist(), strict=True)),
-        "robust_mag": dict(
-            zip(model.bands, seen.errors.scatter.tolist(), strict=True)
-        ),
+        "robust_mag": dict(zip(model.bands, seen.errors.scatter.tolist(), strict=True)),
         "reliability": {
             "all bands": measure_reliability(prediction, x),
             "random bands": measure_reliability(prediction, x, some),

@@ -3,9 +3,9 @@
     python benchmarks/transfer_speed.py [--shells S01,C01,M01] [--json FILE]
 
 MOCASSIN (Debian packages `mocassin` and `mocassin-data`) runs each shell as the frozen
-reference did: a full three-dimensional grid of 33 points an axis, densities averaged over
-6^3 points a cell, three iterations of 1.5e5 packets for the temperatures and two of 1.3e6
-for 1 % noise a wavelength bin. CPU time is that of the child processes, user and system.
+reference did: a full three-dimensional grid of 33 points an axis, densities averaged
+over 6^3 points a cell, three iterations of 1.5e5 packets for the temperatures and two
+of 1.3e6 for 1 % noise a wavelength bin. CPU time is that of the child processes.
 """
 
 import argparse
@@ -152,6 +152,7 @@ def run_engine(given: dict) -> float:
 
 
 def main() -> None:
+    """Time the shells and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shells", default="S01,C01,M01", help="names, with commas")
     parser.add_argument("--json", type=Path, help="file for the results")
@@ -168,8 +169,15 @@ def main() -> None:
         theirs, total = run_mocassin(shells[name]) if real else (np.nan, np.nan)
         ratio = theirs / ours
         print(f"{name:6} {1e3 * ours:10.2f} {theirs:13.1f} {ratio:7.0f}", flush=True)
-        rows.append({"shell": name, "ours_s": ours, "mocassin_s": theirs,
-                     "ratio": ratio, "mocassin_energy": total})
+        rows.append(
+            {
+                "shell": name,
+                "ours_s": ours,
+                "mocassin_s": theirs,
+                "ratio": ratio,
+                "mocassin_energy": total,
+            }
+        )
     total = sum(row["mocassin_s"] for row in rows) / sum(row["ours_s"] for row in rows)
     print(f"all shells: {total:.0f} times less CPU time, and no noise")
     if given.json:

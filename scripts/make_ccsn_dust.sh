@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make the packaged model `ccsn-dust` again: simulate its parents, train, put it in place.
-# Usage: scripts/make_ccsn_dust.sh FOLDER   (about 10 minutes of simulation and 40 of
+# Usage: scripts/make_ccsn_dust.sh FOLDER   (about 10 minutes of simulation and 30 of
 # training on two cores; both go on where they were interrupted)
 set -euo pipefail
 folder=${1:?name a folder for the parents and the model}
@@ -8,7 +8,7 @@ package=$(cd "$(dirname "$0")/.." && pwd)/src/grainlight/estimators/models/ccsn-
 
 grainlight simulate --num-parents 120000 --seed 2023 \
     --prior thesis2023=0.75 --prior ansari2022=0.25 --out "$folder/parents"
-grainlight train "$folder/parents" --out "$folder/model" --minutes 31 --epochs 1000 --seed 1
+grainlight train "$folder/parents" --out "$folder/model" --minutes 24 --epochs 1000 --seed 1
 
 mkdir -p "$package"
 for part in . outcomes density; do

@@ -80,6 +80,7 @@ def efficiencies(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def main(folder: Path) -> None:
+    """Make the tables of all species and write them."""
     arrays = {"wave_um": WAVE, "radius_um": RADIUS}
     for name, source in SOURCES.items():
         absorb, scatter, cosine = efficiencies(read_constants(folder / source))

@@ -38,7 +38,10 @@ def whole(tmp_path_factory):
 
 def test_shards_hold_every_parent_once(whole):
     parents = np.concatenate(
-        [pq.read_table(path)["parent"].to_numpy() for path in sorted(whole.glob("shard*"))]
+        [
+            pq.read_table(path)["parent"].to_numpy()
+            for path in sorted(whole.glob("shard*"))
+        ]
     )
     np.testing.assert_array_equal(parents, np.arange(7))
 

@@ -50,7 +50,12 @@ def test_a_species_without_mass_is_left_out():
 
 @pytest.mark.parametrize(
     "shares",
-    [{}, {"carbon_be": 0.9}, {"carbon_be": 1.2, "silicate_dl": -0.2}, {"carbon_be": 0.0}],
+    [
+        {},
+        {"carbon_be": 0.9},
+        {"carbon_be": 1.2, "silicate_dl": -0.2},
+        {"carbon_be": 0.0},
+    ],
 )
 def test_shares_that_are_none_are_refused(shares):
     with pytest.raises(ParameterError, match="sum to one"):

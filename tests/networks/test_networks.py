@@ -102,3 +102,29 @@ def test_a_conditional_flow_depends_on_its_condition():
     y = jnp.array([0.3, 0.5])
     low, high = flow.log_prob(y, jnp.array([-2.0])), flow.log_prob(y, jnp.array([2.0]))
     assert low != high
+
+
+def test_whitening_is_the_inverse_of_the_factor():
+    head = CholeskyHead(jr.key(0), 3, 5)
+    features, residual = 3 * jr.normal(jr.key(1), (3,)), jr.normal(jr.key(2), (5,))
+    factor = head(features, 1e-4)
+    white = head.whiten(features, 1e-4, residual)
+    np.testing.assert_allclose(factor @ white.residual, residual, atol=1e-5)
+    log_det = np.log(np.diag(factor)).sum()
+    np.testing.assert_allclose(white.log_det, log_det, rtol=1e-5)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(factor.T @ white.residual, residual, atol=1e-5)
+
+
+def test_whitening_stays_finite_with_weights_that_no_inverse_survives():
+    head = CholeskyHead(jr.key(0), 3, 38)
+    wild = jax.tree.map(lambda leaf: 1e3 * leaf, head)
+    features = jnp.ones(3)
+
+    def log_density(head):
+        white = head.whiten(features, 1e-6, jnp.ones(38))
+        return jnp.sum(white.residual**2) + white.log_det
+
+    gradient = jax.grad(log_density)(wild)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
+    assert not np.all(np.isfinite(wild(features, 1e-6)))

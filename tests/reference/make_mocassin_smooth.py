@@ -3,8 +3,8 @@
     python tests/reference/make_mocassin_smooth.py mocassin_reference_26.jsonl
 
 The runs are of MOCASSIN 2.02.73 (Ercolano et al. 2003, MNRAS 340, 1136; 2005, MNRAS
-362, 1038), dust only, full three-dimensional grids of 33 points an axis. Kept are the 21
-smooth shells, wavelengths 0.55 to 33 um, and what the tests compare with.
+362, 1038), dust only, full three-dimensional grids of 33 points an axis. Kept are the
+21 smooth shells, wavelengths 0.55 to 33 um, and what the tests compare with.
 """
 
 import json
@@ -29,12 +29,12 @@ def shell(run: dict, keep: list[int]) -> dict:
         "dust_mass_msun": given["Mdust_Msun"],
         "luminosity_lsun": given["L_Lsun"],
         "source_temperature_k": given["Tstar_K"],
-        "mass_fraction": {SPECIES[k]: v for k, v in run["species_mass_fraction"].items()},
+        "mass_fraction": {
+            SPECIES[k]: v for k, v in run["species_mass_fraction"].items()
+        },
         "dust_temperature_k": {SPECIES[k]: round(v, 2) for k, v in by_species.items()},
         "optical_depth_055": round(run["tau_axis_x"]["0.55"], 4),
-        "luminosity_erg_s_hz": [
-            float(f"{run['L_nu_erg_s_Hz'][i]:.5g}") for i in keep
-        ],
+        "luminosity_erg_s_hz": [float(f"{run['L_nu_erg_s_Hz'][i]:.5g}") for i in keep],
         "relative_noise": [None if s is None else float(f"{s:.3g}") for s in noise],
     }
 

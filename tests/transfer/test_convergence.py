@@ -38,14 +38,14 @@ def case(request, grains):
     return shell, solve_shell(shell, FINE)
 
 
-def test_the_error_falls_as_the_square_of_the_cell(case):
+def test_the_error_falls_with_the_cell(case):
     shell, fine = case
     coarse, middle = (
         abs(solve_shell(shell, num).dust_temperature / fine.dust_temperature - 1)
         for num in (8, 16)
     )
-    # four times less at half the width; the fine answer is not quite exact
-    assert 3 * middle < coarse < 6 * middle or coarse < 1e-5
+    # between the first and the second power of the width
+    assert coarse > 1.7 * middle or coarse < 1e-5
 
 
 def test_two_coarse_solutions_answer_as_one_fine(case):
@@ -68,11 +68,10 @@ def test_one_coarse_solution_is_not_enough(grains):
     assert np.max(np.abs(ratio - 1)) > 2e-2
 
 
-@pytest.mark.slow
 def test_grains_thick_to_their_own_light_are_the_hard_corner(grains):
-    """Flat sources leak where cells are thick to the dust emission itself."""
-    shell = grains(0.5, 1.0, 40.0)
-    fine, answer = solve_shell(shell, 80), solve_shell(shell)
-    assert answer.dust_temperature == pytest.approx(fine.dust_temperature, rel=1e-2)
-    kept = matters(fine)
-    np.testing.assert_allclose(bands(answer)[kept], bands(fine)[kept], rtol=5e-2)
+    """Cells thick to the dust emission itself, where flat sources would leak."""
+    for shell in (grains(0.5, 1.0, 40.0), grains(0.0, 5.0, 60.0)):
+        fine, answer = solve_shell(shell, 80), solve_shell(shell)
+        assert answer.dust_temperature == pytest.approx(fine.dust_temperature, rel=1e-3)
+        kept = matters(fine)
+        np.testing.assert_allclose(bands(answer)[kept], bands(fine)[kept], rtol=3e-2)

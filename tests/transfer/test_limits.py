@@ -63,7 +63,9 @@ def test_thin_dust_has_the_temperature_of_free_starlight(
     shell = grains(silicate, radius, 1e-5)
     answer = solve_shell(shell, 12)
     wave = shell.opacity.wave
-    for row, absorption in zip(answer.temperature, shell.opacity.absorption, strict=True):
+    for row, absorption in zip(
+        answer.temperature, shell.opacity.absorption, strict=True
+    ):
         for cell in (0, 6, 11):
             field = starlight(shell) / (4 * math.pi * answer.radius[cell]) ** 2
             heating = integral(wave, absorption * field)
@@ -119,7 +121,7 @@ def test_grains_that_absorb_a_little_take_some(flat_opacity):
 
 @pytest.mark.parametrize("depth", [0.3, 5.0, 40.0])
 def test_grey_dust_cannot_tell_emission_from_isotropic_scattering(flat_opacity, depth):
-    """The bolometric mean intensity of grey dust is that of a conservative scatterer."""
+    """The bolometric field in grey dust is that of a conservative scatterer."""
     share = 1e-7
     absorbing, scattering = flat_opacity(1.0, 0.0), flat_opacity(share, 1 - share)
     column = Shell(1e5, 6000.0, 1.0, RADIUS, absorbing).optical_depth(0.55)
@@ -146,9 +148,7 @@ def test_light_and_size_scale_together(grains, depth, factor):
     )
     small, large = solve_shell(shell), solve_shell(other)
     np.testing.assert_allclose(large.temperature, small.temperature, rtol=1e-6)
-    np.testing.assert_allclose(
-        large.luminosity, factor * small.luminosity, rtol=1e-6
-    )
+    np.testing.assert_allclose(large.luminosity, factor * small.luminosity, rtol=1e-6)
 
 
 def test_a_brighter_star_warms_the_grains(grains):

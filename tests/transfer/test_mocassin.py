@@ -18,9 +18,9 @@ LIGHT_SPEED_UM = 2.99792458e14
 TEMPERATURE, FLUX = 0.01, 0.03
 NOISE_SIGMAS = 2
 LARGEST_NOISE = 0.05
-# The r^-2 shell is thick in its innermost cells (3.6 at 0.55 um each), which the grid of
-# the reference takes to be of one temperature; cells of half the width halve the
-# difference.
+# The r^-2 shell is thick in its innermost cells (3.6 at 0.55 um each), and partly
+# filled cells reach inside its edge. On finer grids MOCASSIN comes to our answer: it
+# is fainter by 6.1 % on 33 points an axis (the reference), 3.5 % on 65, 1.4 % on 97.
 COARSE_GRID = {("P01", 2): 0.075}
 REFERENCE = Path(__file__).parents[1] / "reference" / "mocassin_smooth.json"
 NAMES = [shell["name"] for shell in json.loads(REFERENCE.read_text())["shells"]]
@@ -46,7 +46,10 @@ def bin_means(answer, wave):
     """Means over the bins of the reference, which meet half-way in frequency."""
     frequency = LIGHT_SPEED_UM / wave
     middle = 0.5 * (frequency[1:] + frequency[:-1])
-    ends = (1.5 * frequency[0] - 0.5 * frequency[1], 1.5 * frequency[-1] - 0.5 * frequency[-2])
+    ends = (
+        1.5 * frequency[0] - 0.5 * frequency[1],
+        1.5 * frequency[-1] - 0.5 * frequency[-2],
+    )
     edges = np.concatenate([[ends[0]], middle, [ends[1]]])
     share = (np.arange(16) + 0.5) / 16
     fine = edges[:-1, None] + (edges[1:] - edges[:-1])[:, None] * share

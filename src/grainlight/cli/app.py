@@ -1,8 +1,11 @@
 """The command `grainlight` and how its errors end."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import jax
 import typer
@@ -12,6 +15,11 @@ from grainlight.cli.fit import fit
 from grainlight.cli.simulate import simulate
 from grainlight.cli.train import train
 from grainlight.core import GrainlightError
+
+INTERRUPTED = (
+    "interrupted. Nothing half-written is left; `simulate` and `train` go on when the "
+    "same command is given again."
+)
 
 app = typer.Typer(
     help="Posteriors of dust from broadband photometry.",
@@ -27,7 +35,7 @@ app.command("filters")(list_filters)
 
 def _keep_programs() -> None:
     """Keep compiled programs between runs, where the user keeps caches."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = base / "grainlight" / "jax"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,11 +48,33 @@ def _keep_programs() -> None:
 def main() -> None:
     """Run the command line; bad input ends with one message and exit status 2."""
     _keep_programs()
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
     except GrainlightError as error:
-        print(f"grainlight: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _end(str(error), 2)
+    except OSError as error:
+        place = f" at {error.filename}" if error.filename else ""
+        reason = error.strerror or str(error)
+        _end(
+            f"Expected files that can be read and written; got: {reason}{place}. Check "
+            "the path, its permissions and the free space.",
+            2,
+        )
     except KeyboardInterrupt:
-        print("grainlight: interrupted; nothing half-written is left.", file=sys.stderr)
-        raise SystemExit(130) from None
+        _end(INTERRUPTED, 130)
+    except SystemExit as end:
+        if end.code in (130, 143):
+            print(f"grainlight: {INTERRUPTED}", file=sys.stderr)
+        raise
+
+
+def _end(message: str, status: int) -> NoReturn:
+    print(f"grainlight: {message}", file=sys.stderr)
+    raise SystemExit(status) from None
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """End as by Ctrl-C, so that nothing half-written stays."""
+    del frame
+    raise SystemExit(128 + number)

@@ -21,8 +21,11 @@ def list_filters(
 ) -> None:
     """List filters with wavelengths, 10-sigma limits in 10 ks and saturation."""
     filters = load_filters(names) if names else jwst_filters()
+    if plot is not None:
+        save_filters(filters, plot)
     rows = filter_table(filters)
-    shown = Table(title=f"{len(filters)} filters")
+    number = "1 filter" if len(filters) == 1 else f"{len(filters)} filters"
+    shown = Table(title=number)
     headers = (
         "filter",
         "kind",
@@ -44,5 +47,4 @@ def list_filters(
         )
     Console().print(shown)
     if plot is not None:
-        save_filters(filters, plot)
         typer.echo(f"Figure: {plot}")

@@ -1,17 +1,19 @@
 """`grainlight fit`: the posterior of the dust around observed objects."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from grainlight.cli.progress import progress_bar
-from grainlight.core import Status
+from grainlight.core import ParameterError, Status
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.photometry import read_observations
 from grainlight.report import run_fits, tabulate_posterior, trust_of
-from grainlight.report.folder import WORDS, check_folder
+from grainlight.report.folder import FILES, check_folder
 from grainlight.report.table import STYLES, write_reasons, write_trust
 from grainlight.sampling.fit import Fit, FitSettings
 from grainlight.sampling.prior import PriorChoice
@@ -54,20 +56,32 @@ def fit(
         bool, typer.Option("--overwrite", help="Replace results that are there.")
     ] = False,
 ) -> None:
-    """Fit photometry and write posterior, summary, figures and settings."""
-    check_folder(out, WORDS, overwrite=overwrite)
+    """Fit photometry and write posterior, summary, figures and settings.
+
+    Exit status: 0 if every object has a posterior whose chains passed all checks, 1 if
+    some have not, 2 for bad input, with nothing written.
+    """
+    check_folder(out, FILES, overwrite=overwrite)
+    if not 0 <= seed < 2**32:
+        raise ParameterError(f"Expected a seed from 0 to 2^32 - 1; got {seed}.")
     settings = FitSettings(
         prior=PriorChoice.read(prior), floor=floor, method=method, num_draws=num_draws
     )
-    table = read_observations(
-        file,
-        unit=unit,
-        redshift=redshift,
-        distance=distance,
-        distance_err=distance_err,
-        galactic_av=galactic_av,
-        limit_sigma=limit_sigma,
-    )
+    reading = {
+        "unit": unit,
+        "redshift": redshift,
+        "distance": distance,
+        "distance_err": distance_err,
+        "galactic_av": galactic_av,
+        "limit_sigma": limit_sigma,
+    }
+    for option, value in reading.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ParameterError(
+                f"Expected a finite --{option.replace('_', '-')}; got {value}. Leave "
+                "the option out if it is not known."
+            )
+    table = read_observations(file, **reading)
     with progress_bar("sampling (the first run compiles)") as progress:
         run = run_fits(
             seed,
@@ -75,7 +89,8 @@ def fit(
             table,
             out,
             settings,
-            source=str(file),
+            source=file,
+            reading=reading,
             overwrite=overwrite,
             progress=progress,
         )
@@ -83,18 +98,23 @@ def fit(
     for one in run.fits:
         _print(console, one)
     for name, why in run.failures.items():
-        console.print(f"{name}: {why}", style="red", markup=False)
-    console.print(f"Prior: {settings.prior.words}. Results: {out}", markup=False)
+        _say(console, f"{name}: {why}", "red")
+    _say(console, f"Prior: {settings.prior.words}. Results: {out}")
     raise typer.Exit(code=0 if run.num_failed == 0 else 1)
 
 
 def _print(console: Console, fit: Fit) -> None:
+    name = fit.observation.name
     if fit.samples is None or bool(fit.status == Status.nonfinite):
-        words = fit.message or Status[fit.status]
-        console.print(f"{fit.observation.name}: {words}", style="red", markup=False)
+        _say(console, f"{name}: {fit.message or Status[fit.status]}", "red")
         return
-    console.print(tabulate_posterior(fit.samples, title=fit.observation.name))
+    console.print(tabulate_posterior(fit.samples, title=name))
     trust = trust_of(fit)
-    console.print(write_trust(trust), style=STYLES[trust.verdict], markup=False)
+    _say(console, write_trust(trust), STYLES[trust.verdict])
     for reason in write_reasons(trust):
-        console.print(f"  - {reason}", markup=False)
+        _say(console, f"  - {reason}")
+
+
+def _say(console: Console, words: str, style: str | None = None) -> None:
+    """Print words as they are: names may hold what looks like markup."""
+    console.print(Text(words), style=style, soft_wrap=True)

@@ -15,14 +15,14 @@ from grainlight.photometry import jwst_filters
 from grainlight.report import new_folder
 from grainlight.simulators import ShellSimulator
 
-ROWS = "shells.ecsv"
+ROWS, SPECTRA = "shells.ecsv", "spectra.ecsv"
 SHOWN = 20
 
 
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder of the results.")],
     num_parents: Annotated[
-        int | None, typer.Option(help="Shells to draw from the prior.")
+        int | None, typer.Option(min=1, help="Shells to draw from the prior.")
     ] = None,
     at: Annotated[
         Path | None, typer.Option(help="Table of shells to simulate instead.")
@@ -31,9 +31,12 @@ def simulate(
         list[str] | None,
         typer.Option(help="Prior by name; NAME=SHARE, repeated, for a mixture."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of every random number.")
+    ] = 1,
     workers: Annotated[
-        int | None, typer.Option(help="Processes; as many as processors if not given.")
+        int | None,
+        typer.Option(min=1, help="Processes; as many as processors if not given."),
     ] = None,
     inner: Annotated[float, typer.Option(help="Inner over outer radius.")] = 0.8,
     carbon: Annotated[str, typer.Option(help="Carbon species.")] = "carbon_be",
@@ -45,7 +48,8 @@ def simulate(
     """Simulate shells: a data set that resumes after a kill, or the rows of a table."""
     if (num_parents is None) == (at is None):
         raise ParameterError(
-            "Expected one of --num-parents and --at; got both or none."
+            "Expected one of --num-parents and --at; got both or none. Give the number "
+            "of shells to draw, or a table that lists them."
         )
     simulator = ShellSimulator(inner=inner, carbon=carbon, silicate=silicate)
     if at is not None:
@@ -71,7 +75,14 @@ def _shares(words: list[str]) -> dict[str, float]:
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and value > 0):
-            raise ParameterError(f"Expected --prior NAME or NAME=SHARE; got {word!r}.")
+            raise ParameterError(
+                f"Expected --prior NAME or NAME=SHARE; got {word!r}. Give a positive "
+                "share, such as ansari2022=0.25."
+            )
+        if name in shares:
+            raise ParameterError(
+                f"Expected each prior once; got {name!r} again. Give it one share."
+            )
         shares[name] = value
     return shares
 
@@ -80,10 +91,10 @@ def _simulate_table(
     at: Path, out: Path, simulator: ShellSimulator, *, overwrite: bool
 ) -> None:
     table, theta = read_rows(at)
-    with new_folder(out, ROWS, overwrite=overwrite) as folder:
+    with new_folder(out, (ROWS, SPECTRA), overwrite=overwrite) as folder:
         shells, spectra = simulate_rows(table, theta, simulator, jwst_filters())
         shells.write(folder / ROWS, format="ascii.ecsv")
-        spectra.write(folder / "spectra.ecsv", format="ascii.ecsv")
+        spectra.write(folder / SPECTRA, format="ascii.ecsv")
     shown = Table(title=f"{len(shells)} shells")
     for header in ("row", "T dust [K]", "tau 0.55 um", "energy error"):
         shown.add_column(header, justify="right")
@@ -96,4 +107,4 @@ def _simulate_table(
             f"{row['energy_error']:.1e}",
         )
     Console().print(shown)
-    typer.echo(f"Shells: {out / ROWS}; spectra: {out / 'spectra.ecsv'}")
+    typer.echo(f"Shells: {out / ROWS}; spectra: {out / SPECTRA}")

@@ -15,16 +15,18 @@ from grainlight.estimators.shell_model import Sizes, train_shell_model
 def train(
     data: Annotated[Path, typer.Argument(help="Folder made by `grainlight simulate`.")],
     out: Annotated[Path, typer.Option(help="Folder of the model; a rerun resumes.")],
-    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random number.")
+    ] = 1,
     epochs: Annotated[int, typer.Option(help="Most passes over the data.")] = 200,
     minutes: Annotated[
         float, typer.Option(help="Time limit of the likelihood [minutes].")
     ] = math.inf,
     batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 256,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
-    width: Annotated[int, typer.Option(help="Width of the network's blocks.")] = 128,
-    blocks: Annotated[int, typer.Option(help="Number of its blocks.")] = 4,
-    variants: Annotated[int, typer.Option(help="Redshifts of each parent.")] = 4,
+    width: Annotated[int, typer.Option(min=1, help="Width of the network's blocks.")] = 128,
+    blocks: Annotated[int, typer.Option(min=1, help="Number of its blocks.")] = 4,
+    variants: Annotated[int, typer.Option(min=1, help="Redshifts of each parent.")] = 4,
 ) -> None:
     """Train likelihood, dust temperature and joint prior on simulated parents."""
     settings = TrainingSettings(

@@ -132,7 +132,7 @@ class Dataset:
 def spectra_of(table: pa.Table) -> Float[np.ndarray, "object wave"]:
     """log10 luminosity densities of a shard."""
     column = table["log_luminosity"].combine_chunks()
-    return np.asarray(column.flatten()).reshape(len(table), -1)
+    return np.asarray(column.flatten()).reshape(len(table), column.type.list_size)
 
 
 def magnitudes(

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,12 @@ def generate(
             for future in as_completed(futures):
                 finished += future.result()
                 report(finished, total)
+        except BrokenProcessPool as error:
+            raise GrainlightError(
+                "Expected the workers to finish; got one that was ended from outside, "
+                "as when memory runs out. Finished shards are kept: give the same "
+                "command again, with fewer workers."
+            ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -153,7 +160,8 @@ def _check_folder(folder: Path, recipe: Recipe) -> None:
     if found.identity != recipe.identity or found.num_parents > recipe.num_parents:
         raise OutputExistsError(
             f"Expected the recipe of the data set in {folder} (seed {found.seed}, "
-            f"{found.num_parents} parents, priors {found.priors}); got seed "
-            f"{recipe.seed}, {recipe.num_parents} parents, priors {recipe.priors}. "
+            f"{found.num_parents} parents, priors {found.priors}, "
+            f"{found.simulator}); got seed {recipe.seed}, {recipe.num_parents} parents, "
+            f"priors {recipe.priors}, {recipe.simulator}. "
             "Name another folder, or give the same settings to continue."
         )

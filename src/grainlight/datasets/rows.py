@@ -7,6 +7,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import MaskedColumn, Table
 from jaxtyping import Float
+from yaml import YAMLError
 
 from grainlight.core import FileFormatError, Parameter, ParameterError, UnitError
 from grainlight.datasets.dataset import FAINTEST, magnitudes
@@ -16,6 +17,8 @@ from grainlight.transfer import wavelength_grid
 
 UNITS = {"Msun": u.M_sun, "um": u.um, "Lsun": u.L_sun, "K": u.K, "cm": u.cm}
 LARGEST_REDSHIFT = 0.2
+#: Columns that may be left out, and what then holds for all rows.
+OPTIONAL = {"redshift": 0.0, "distance": 10.0}
 
 
 def read_rows(path: Path) -> tuple[Table, Float[np.ndarray, "object param"]]:
@@ -30,51 +33,80 @@ def read_rows(path: Path) -> tuple[Table, Float[np.ndarray, "object param"]]:
             simulator; the message names the row.
         UnitError: A unit does not fit its column.
     """
-    kind = "ascii.ecsv" if path.suffix == ".ecsv" else "ascii.csv"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            table = Table.read(path, format=kind)
-    except (OSError, ValueError, KeyError, UnicodeDecodeError) as error:
-        raise FileFormatError(
-            f"Expected a table (ECSV or CSV) of shells in {path}; got "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    table = _table(Path(path))
     missing = [name for name in SHELL_PARAMETERS.names if name not in table.colnames]
-    if missing or len(table) == 0:
+    if missing:
         raise ParameterError(
-            f"Expected the columns {', '.join(SHELL_PARAMETERS.names)} and one row "
-            f"or more in {path}; got {len(table)} rows and no "
-            f"{', '.join(missing) or 'missing column'}."
+            f"Expected the columns {', '.join(SHELL_PARAMETERS.names)} in {path}; got "
+            f"none named {', '.join(missing)}. Add or rename them."
+        )
+    if len(table) == 0:
+        raise FileFormatError(
+            f"Expected one row or more in {path}; got a header alone. Give each shell "
+            "a row."
         )
     columns = [_values(table, member) for member in SHELL_PARAMETERS.members]
+    for name in OPTIONAL:
+        _optional(table, name)
     return table, np.stack(columns, axis=1)
+
+
+def _table(path: Path) -> Table:
+    kind = "ascii.ecsv" if path.suffix == ".ecsv" else "ascii.csv"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if not text.strip():
+            raise ValueError("an empty file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Table.read(text.splitlines(), format=kind)
+    except OSError as error:
+        got = error.strerror or str(error)
+    except UnicodeDecodeError:
+        got = "a file that is no text"
+    except (ValueError, KeyError, TypeError, YAMLError) as error:
+        got = str(error).strip().partition("\n")[0]
+    raise FileFormatError(
+        f"Expected a text table, ECSV or CSV, of shells in {path}; got: {got}. Check "
+        "the path and the file."
+    )
 
 
 def _values(table: Table, member: Parameter) -> np.ndarray:
     column = table[member.name]
     unit = UNITS.get(member.unit, u.dimensionless_unscaled)
-    try:
-        values = np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
-        if column.unit is not None:
-            given = u.Quantity(np.asarray(values), column.unit)
+    values = _numbers(table, member.name)
+    if column.unit is not None:
+        try:
+            given = u.Quantity(values, column.unit)
             values = np.asarray(given.to_value(unit))
-    except (u.UnitConversionError, TypeError) as error:
-        raise UnitError(
-            f"Expected {member.name} in {member.unit or 'no unit'}, or a unit that "
-            f"turns into it; got {column.unit}."
-        ) from error
-    except ValueError as error:
-        raise ParameterError(
-            f"Expected numbers in the column {member.name}; got {error}."
-        ) from error
+        except (u.UnitConversionError, TypeError, ValueError) as error:
+            raise UnitError(
+                f"Expected {member.name} in {member.unit or 'no unit'}, or a unit that "
+                f"turns into it; got {column.unit}. Correct the header."
+            ) from error
     low, high = _bounds(member)
     bad = np.flatnonzero(~((values >= low) & (values <= high)))
     if bad.size:
         raise ParameterError(
-            f"Expected {member.name} from {low:g} to {high:g} {member.unit}; got "
-            f"{values[bad[0]]:g} in row {bad[0] + 1}."
+            f"Expected {member.name} from {low:.4g} to {high:.4g} {member.unit}; got "
+            f"{values[bad[0]]:g} in row {bad[0] + 1}. Correct or remove the row."
         )
+    return values
+
+
+def _numbers(table: Table, name: str) -> np.ndarray:
+    """A column as numbers; blank cells are nan."""
+    values = np.full(len(table), np.nan)
+    for row, cell in enumerate(table[name]):
+        try:
+            if cell is not np.ma.masked:
+                values[row] = float(cell)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(
+                f"Expected numbers in the column {name}; got {str(cell)!r} in row "
+                f"{row + 1}. Correct or remove the row."
+            ) from error
     return values
 
 
@@ -88,19 +120,20 @@ def _bounds(member: Parameter) -> tuple[float, float]:
     return member.lower * 1e-3, member.upper * 1e3
 
 
-def _optional(table: Table, name: str, default: float) -> np.ndarray:
+def _optional(table: Table, name: str) -> np.ndarray:
     if name not in table.colnames:
-        return np.full(len(table), default)
-    values = np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
+        return np.full(len(table), OPTIONAL[name])
+    values = _numbers(table, name)
     bad = ~np.isfinite(values) | (values < 0)
     if name == "redshift":
         bad |= values > LARGEST_REDSHIFT
     else:
         bad |= values == 0
     if bad.any():
+        what = f"from 0 to {LARGEST_REDSHIFT}" if name == "redshift" else "above 0 Mpc"
         raise ParameterError(
-            f"Expected a usable {name} in every row; got {values[bad][0]} in row "
-            f"{np.flatnonzero(bad)[0] + 1}."
+            f"Expected a {name} {what}; got {values[bad][0]:g} in row "
+            f"{np.flatnonzero(bad)[0] + 1}. Correct it, or leave the column out."
         )
     return values
 
@@ -124,8 +157,8 @@ def simulate_rows(
         The rows with temperatures, optical depth, energy balance and AB magnitudes;
         and the spectra: wavelength, then one column a row, `row_1` and on.
     """
-    redshift = _optional(table, "redshift", 0.0)
-    distance = _optional(table, "distance", 10.0)
+    redshift = _optional(table, "redshift")
+    distance = _optional(table, "distance")
     spectra = simulator.simulate(theta)
     x = magnitudes(filters, spectra.log_luminosity, redshift)
     x = x + 5 * np.log10(distance / 10.0)[:, None]

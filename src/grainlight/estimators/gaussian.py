@@ -10,8 +10,7 @@ over the dimensions that are there. Missing ones are left out exactly: the margi
 Gaussian drops their rows and columns. While training advances, the variance floor falls
 geometrically from `initial_floor` to `floor`; started at the final floor, float32 does
 not survive the first large residuals. A pair worse than 1000 counts by the logarithm of
-the excess: while the factor is learned its inverse may grow without bound, and one pair
-must not throw the others out.
+the excess: while scatters are learned one pair must not throw the others out.
 """
 
 from collections.abc import Sequence
@@ -260,12 +259,14 @@ class GaussianLikelihood(eqx.Module):
         mask: Bool[Array, " dim"] | None,
         floor: Float[Array, ""] | float,
     ) -> Float[Array, ""]:
-        standard = self._standardized(theta, condition, floor)
         log_spread = jnp.log(self.outputs.scaling.spread)
         if mask is None:
-            residual = self.outputs.standardize(x, theta) - standard.mean
-            full = gaussian_log_prob(residual, standard.cholesky)
-            return full - jnp.sum(log_spread)
+            features = self.trunk(self.inputs(theta, condition))
+            residual = self.outputs.standardize(x, theta) - self.mean(features)
+            white = self.cholesky.whiten(features, floor, residual)
+            squared = jnp.sum(white.residual**2) + self.dim * LOG_TWO_PI
+            return -0.5 * squared - white.log_det - jnp.sum(log_spread)
+        standard = self._standardized(theta, condition, floor)
         there = jnp.where(mask, x, 0.0)
         residual = self.outputs.standardize(there, theta) - standard.mean
         part = marginal_log_prob(residual, standard.covariance, mask)

@@ -121,12 +121,14 @@ def _gather(
             f"{', '.join(unknown)}. Give these a nan flux, or train a model on them."
         )
     is_limit = np.asarray(observation.is_limit)[used]
-    return {
+    columns = {
         "index": np.array([position[name] for name in names]),
         "flux": np.asarray(observation.flux)[used],
         "error": np.asarray(observation.error)[used],
         "kind": np.where(is_limit, int(Kind.limit), int(Kind.detected)),
     }
+    order = np.argsort(columns["index"])  # the order of a file must not matter
+    return {name: column[order] for name, column in columns.items()}
 
 
 def _pad(values: np.ndarray, width: int, fill: float) -> np.ndarray:

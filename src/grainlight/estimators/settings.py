@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from grainlight.core import ParameterError
+
 Stopped = Literal["epochs", "patience", "time", "interrupted"]
 
 
@@ -43,12 +45,12 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for name in ("num_epochs", "batch_size", "steps_per_call", "patience"):
             if getattr(self, name) < 1:
-                raise ValueError(
+                raise ParameterError(
                     f"Expected {name} of one or more; got {getattr(self, name)}."
                     " Raise it."
                 )
         if not (self.learning_rate > 0 and self.time_limit_s > 0):
-            raise ValueError(
+            raise ParameterError(
                 "Expected a positive learning_rate and time_limit_s; got "
                 f"{self.learning_rate} and {self.time_limit_s}. Raise them."
             )

@@ -7,6 +7,8 @@ temperature among them and the outer radius not, under one named prior. The dust
 temperature is an outcome, so its prior is not to be chosen but to be learned.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,24 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from grainlight.core import ModelError, Parameter, Parameters
+from grainlight.core import (
+    ModelError,
+    OutputExistsError,
+    Parameter,
+    ParameterError,
+    Parameters,
+)
 from grainlight.datasets import Dataset, Pairs
 from grainlight.estimators.density import FlowDensity
 from grainlight.estimators.emulator import Emulator
-from grainlight.estimators.files import find_model, load_estimator, save_estimator
+from grainlight.estimators.files import (
+    WEIGHTS,
+    WORDS,
+    SavedEstimator,
+    find_model,
+    load_estimator,
+    save_estimator,
+)
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.settings import TrainingSettings
 from grainlight.estimators.training import fit_estimator
@@ -33,6 +48,7 @@ from grainlight.simulators import (
 
 OUTCOMES, DENSITY = "outcomes", "density"
 DENSITY_PRIOR = "thesis2023"
+NOTE = "checkpoints/dataset.json"  # which data set a folder is trained on
 TEMPERATURE = Parameter("dust_temperature", 5.0, 4000.0, "K", "log10", r"T_\mathrm{d}")
 #: Parameters of the thesis (table 1) that a smooth shell has.
 THESIS_PARAMETERS = Parameters(
@@ -56,6 +72,7 @@ class ShellModel:
         bands: Bands of the magnitudes.
         redshifts: Range of redshifts that it was trained on.
         meta: What else is written in the model file.
+        identity: Hash of all its files.
     """
 
     name: str
@@ -65,6 +82,7 @@ class ShellModel:
     bands: tuple[str, ...]
     redshifts: tuple[float, float]
     meta: dict[str, Any]
+    identity: str = ""
 
     @classmethod
     def load(cls, folder_or_name: Path | str) -> "ShellModel":
@@ -78,12 +96,13 @@ class ShellModel:
             )
         return cls(
             name=str(folder_or_name),
-            likelihood=saved.estimator,
-            outcomes=load_estimator(folder / OUTCOMES).estimator,
-            density=load_estimator(folder / DENSITY).estimator,
+            likelihood=_checked(saved, GaussianLikelihood),
+            outcomes=_checked(load_estimator(folder / OUTCOMES), Emulator),
+            density=_checked(load_estimator(folder / DENSITY), FlowDensity),
             bands=tuple(saved.meta["bands"]),
             redshifts=tuple(saved.meta["redshifts"]),
             meta=saved.meta,
+            identity=_identity(folder),
         )
 
     def dust_temperature(self, scaled: Float[Array, " param"]) -> Float[Array, ""]:
@@ -96,6 +115,25 @@ class ShellModel:
         """Scaled `THESIS_PARAMETERS` of scaled shell parameters."""
         temperature = self.outcomes(scaled, jnp.zeros(0))
         return jnp.concatenate([scaled[:3], temperature, scaled[3:5]])
+
+
+def _checked(saved: SavedEstimator, kind: type) -> Any:
+    if not isinstance(saved.estimator, kind):
+        raise ModelError(
+            f"Expected an estimator of the kind {kind.__name__} in {saved.folder}; got "
+            f"{type(saved.estimator).__name__}. Copy the model again, or make one with "
+            "`grainlight train`."
+        )
+    return saved.estimator
+
+
+def _identity(folder: Path) -> str:
+    """Hash of words and weights of all three estimators."""
+    digest = hashlib.sha256()
+    for part in (folder, folder / OUTCOMES, folder / DENSITY):
+        for name in (WORDS, WEIGHTS):
+            digest.update((part / name).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def likelihood_data(pairs: Pairs) -> tuple[Array, Array, Array]:
@@ -174,12 +212,16 @@ def train_shell_model(
         progress: Whether to show progress bars.
     """
     sizes = sizes or Sizes()
+    folder = Path(folder)
+    _check_folder(folder, dataset)
     filters = jwst_filters()
     keys = jr.split(key, 6)
     train, held = (
         dataset.pairs(filters, split=split, variants=sizes.variants, seed=seed)
         for seed, split in enumerate(("train", "validation"))
     )
+    _check_enough(train, held)
+    _claim(folder, dataset)
     likelihood = GaussianLikelihood.from_data(
         keys[0],
         *likelihood_data(train),
@@ -210,6 +252,48 @@ def train_shell_model(
     _train_outcomes(keys[2:4], train, held, folder, settings, sizes, progress)
     _train_density(keys[4:6], dataset, train, held, folder, settings, progress)
     return ShellModel.load(folder)
+
+
+def _check_folder(folder: Path, dataset: Dataset) -> None:
+    """Raise `OutputExistsError` if a folder is not for a training on a data set."""
+    note = folder / NOTE
+    strange = folder.exists() and not note.parent.is_dir()
+    if strange and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputExistsError(
+            f"Expected a new folder, or one of a training to go on with; got {folder}, "
+            "which holds other files. Name another folder."
+        )
+    if note.exists() and json.loads(note.read_text()) != _stated(dataset):
+        raise OutputExistsError(
+            f"Expected a training on the data set {_stated(dataset)}; that in {folder} "
+            f"is on {note.read_text().strip()}. Name another folder."
+        )
+
+
+def _claim(folder: Path, dataset: Dataset) -> None:
+    """Note in a folder which data set it is a training on."""
+    try:
+        (folder / NOTE).parent.mkdir(parents=True, exist_ok=True)
+        (folder / NOTE).write_text(json.dumps(_stated(dataset)) + "\n")
+    except OSError as error:
+        raise OutputExistsError(
+            f"Expected a folder that can be written; got {folder} "
+            f"({error.strerror or error}). Name another one."
+        ) from error
+
+
+def _stated(dataset: Dataset) -> dict[str, Any]:
+    recipe = dataset.recipe
+    return {"dataset": recipe.identity, "num_parents": recipe.num_parents}
+
+
+def _check_enough(train: Pairs, held: Pairs) -> None:
+    for what, pairs in (("training", train), ("validation", held)):
+        if not (pairs.prior == DENSITY_PRIOR).any():
+            raise ParameterError(
+                f"Expected parents of the prior {DENSITY_PRIOR} for {what}; got none. "
+                "Simulate more: a hundred at least, better thousands."
+            )
 
 
 def _train_outcomes(keys, train, held, folder, settings, sizes, progress) -> None:

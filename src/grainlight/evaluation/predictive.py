@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from grainlight.core import BandMismatchError, Samples
-from grainlight.photometry import FilterSet, Observation, flux_from_ab
+from grainlight.photometry import AB_ZERO_POINT_NJY, FilterSet, Observation
 
 #: Quantiles of a prediction: 95 % and 68 % interval around the median.
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+_MAGNITUDES = (-200.0, 500.0)  # that fluxes are finite for
 _FLUX_PER_MAG = float(np.log(10) / 2.5)  # relative error of a flux for 1 mag
 
 
@@ -143,7 +144,9 @@ def predict_sed(
         weight: Weights of the draws, of any sum; equal if not given.
     """
     order = np.argsort(wave_um)
-    flux = np.asarray(flux_from_ab(jnp.asarray(magnitudes)), dtype=float)[:, order]
+    # a draw of a model that knows nothing of a band must not overflow
+    bounded = np.clip(np.asarray(magnitudes, dtype=float)[:, order], *_MAGNITUDES)
+    flux = 10 ** (0.4 * (AB_ZERO_POINT_NJY - bounded))
     if weight is None:
         quantiles = np.quantile(flux, LEVELS, axis=0)
     else:

@@ -1,18 +1,22 @@
 r"""A vector to the lower-triangular factor of a covariance.
 
 One dense layer gives $d (d + 1) / 2$ numbers, laid out as a lower-triangular $R$. With
-$u_i = R_{ii} + u_0$, each row of the factor is scaled by its own scatter,
+$u_i = R_{ii} + u_0$, the factor and its inverse are
 
-$$ L_{ii} = \sqrt{s_{\min}^2 + \mathrm{softplus}(u_i; \beta)^2}, \qquad
-   L_{ij} = L_{ii} R_{ij} \; (j < i), \qquad
-   \mathrm{softplus}(u; \beta) = \ln(1 + e^{\beta u}) / \beta . $$
+$$ L = D\,(I + R_-)^{-1}, \qquad L^{-1} = (I + R_-)\, D^{-1}, \qquad
+   D_{ii} = \sqrt{s_{\min}^2 + \mathrm{softplus}(u_i; \beta)^2} , $$
 
-$L_{ii}^2$ is the variance of output $i$ given those before it, so the floor
+with $R_-$ the part of $R$ below the diagonal and $\mathrm{softplus}(u; \beta) =
+\ln(1 + e^{\beta u}) / \beta$.
+
+$D_{ii}^2$ is the variance of output $i$ given those before it, so the floor
 $s_{\min}^2$ bounds every conditional variance and the determinant, as $L L^T +
-s_{\min}^2 I$ does, but without a second factorization. Far below zero softplus is an
-exponential: the logarithm of a scatter is what the layer learns, and a scatter of 1e-3
-is as near as one of 1. The same row scale keeps gradients with respect to $R$ of order
-one when the scatter is tiny, which is what keeps float32 finite.
+s_{\min}^2 I$ does, but without a second factorization. $-R_{ij}$ is the regression of
+output $i$ on output $j$, both in units of their $D$. A density needs $L^{-1}$ alone: a
+product, no inverse, whose gradients stay finite in float32 whatever the network gives
+while it learns. The inverse of a learned *factor* grows exponentially with the number
+of outputs, and does not. Far below zero softplus is an exponential: the logarithm of a
+scatter is what the layer learns, and a scatter of 1e-3 is as near as one of 1.
 """
 
 import math
@@ -20,6 +24,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int, Key, Shaped
 
 
@@ -30,6 +35,18 @@ def fill_lower(packed: Shaped[Array, " packed"], dim: int) -> Shaped[Array, "dim
     """
     square = jnp.concatenate([packed[dim:], packed[::-1]]).reshape(dim, dim)
     return jnp.tril(square)
+
+
+class White(eqx.Module):
+    """A residual in units of its scatter, and the logarithm of that volume.
+
+    Attributes:
+        residual: Independent standard normal numbers, if the covariance is right.
+        log_det: Sum of the logarithms of the diagonal of the factor.
+    """
+
+    residual: Float[Array, " dim"]
+    log_det: Float[Array, ""]
 
 
 class CholeskyHead(eqx.Module):
@@ -69,10 +86,27 @@ class CholeskyHead(eqx.Module):
             features: Output of a trunk.
             floor: Least conditional variance $s_{min}^2$, positive.
         """
+        index = jnp.arange(self.dim)
+        return self.rows(features, floor, index)
+
+    def whiten(
+        self,
+        features: Float[Array, " inp"],
+        floor: Float[Array, ""] | float,
+        residual: Float[Array, " dim"],
+    ) -> White:
+        """The residual in units of its scatter, $L^{-1} r$, without the factor.
+
+        Args:
+            features: Output of a trunk.
+            floor: Least conditional variance $s_{min}^2$, positive.
+            residual: Distance from the mean.
+        """
         raw = fill_lower(self.linear(features), self.dim)
-        eye = jnp.eye(self.dim)
-        diagonal = self._diagonal(jnp.sum(raw * eye, axis=1), floor)
-        return diagonal[:, None] * (jnp.tril(raw, -1) + eye)
+        diagonal = self._diagonal(jnp.diagonal(raw), floor)
+        scaled = residual / diagonal
+        below = jnp.matmul(jnp.tril(raw, -1), scaled, precision="highest")
+        return White(scaled + below, jnp.sum(jnp.log(diagonal)))
 
     def rows(
         self,
@@ -87,14 +121,13 @@ class CholeskyHead(eqx.Module):
             floor: Least conditional variance $s_{min}^2$, positive.
             index: Which rows, in any order.
         """
-        packed = self.linear(features)
-        place = fill_lower(jnp.arange(packed.size), self.dim)[index]
-        below = jnp.arange(self.dim) < index[:, None]
-        raw = jnp.where(below, packed[place], 0.0)
-        on = jnp.arange(self.dim) == index[:, None]
-        place = jnp.sum(jnp.where(on, place, 0), axis=1)
-        diagonal = self._diagonal(packed[place], floor)
-        return diagonal[:, None] * jnp.where(on, 1.0, raw)
+        raw = fill_lower(self.linear(features), self.dim)
+        diagonal = self._diagonal(jnp.diagonal(raw), floor)
+        unit = jnp.tril(raw, -1) + jnp.eye(self.dim)
+        picked = jnp.eye(self.dim)[index]
+        # rows of the inverse are columns of the inverse of the transpose
+        inverse = solve_triangular(unit, picked.T, trans=1, lower=True).T
+        return diagonal[index][:, None] * inverse
 
     def _diagonal(
         self, raw: Float[Array, " row"], floor: Float[Array, ""] | float

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,58 +31,148 @@ from grainlight.sampling import save_posterior, to_table
 from grainlight.sampling.fit import POGSON, Fit
 
 WORDS = "fit.json"
+#: What a folder of one fit holds; the first file marks it.
+FILES = (WORDS, "summary.ecsv", "posterior.nc", "corner.png", "sed.png")
 UNITS = {"dust_temperature": "K"}
 PACKAGES = ("grainlight", "jax", "equinox", "numba", "numpy", "arviz", "astropy")
 DPI = 150
+LONGEST_NAME = 80
 
 
 @contextmanager
-def new_folder(path: Path, marker: str, *, overwrite: bool) -> Iterator[Path]:
+def new_folder(path: Path, files: Sequence[str], *, overwrite: bool) -> Iterator[Path]:
     """A folder to fill, put at `path` once it is whole and removed if it fails.
 
     Args:
         path: Where the folder goes.
-        marker: File that tells a folder of results, which alone may be overwritten.
+        files: Files of such a folder, the first of which marks it. A folder that
+            holds anything else is never overwritten.
         overwrite: Whether a folder of results at `path` is replaced.
 
     Raises:
-        OutputExistsError: Something is at `path` that may not be replaced.
+        OutputExistsError: Something is at `path` that may not be replaced, or nothing
+            can be written there.
     """
-    path = Path(path)
-    check_folder(path, marker, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    check_folder(path, files, overwrite=overwrite)
+    place = Path(path).resolve()
+    made = _make_parents(place)
+    partial = _beside(place, "part")
     try:
+        partial.mkdir()
         yield partial
-        if path.exists():
-            old = path.with_name(f".{path.name}.{os.getpid()}.old")
-            path.rename(old)
-            partial.rename(path)
-            shutil.rmtree(old)
-        else:
-            partial.rename(path)
+        _put(partial, place)
+        made = []
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        _remove_empty(made)
 
 
-def check_folder(path: Path, marker: str, *, overwrite: bool) -> None:
-    """Raise `OutputExistsError` if a folder may not be written at `path`."""
-    if not path.exists() and not path.is_symlink():
+def _put(partial: Path, place: Path) -> None:
+    if not place.exists():
+        partial.rename(place)
         return
-    if path.is_dir() and not any(path.iterdir()):
+    old = _beside(place, "old")
+    place.rename(old)
+    try:
+        partial.rename(place)
+    except BaseException:
+        old.rename(place)
+        raise
+    shutil.rmtree(old)
+
+
+def _beside(place: Path, suffix: str) -> Path:
+    return place.with_name(f".{place.name[:LONGEST_NAME]}.{os.getpid()}.{suffix}")
+
+
+def _make_parents(place: Path) -> list[Path]:
+    """Make the folders above a place; returns those that were not there, deepest first.
+
+    Raises `OutputExistsError` if this, or a file in them, is not possible.
+    """
+    missing = [parent for parent in place.parents if not parent.exists()]
+    made: list[Path] = []
+    try:
+        for parent in reversed(missing):
+            parent.mkdir()
+            made.insert(0, parent)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".grainlight-"):
+            pass
+    except OSError as error:
+        _remove_empty(made)
+        raise OutputExistsError(
+            f"Expected a place where a folder can be made; got {place} "
+            f"({error.strerror or error}). Name another one."
+        ) from error
+    return made
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def check_folder(path: Path, files: Sequence[str], *, overwrite: bool) -> None:
+    """Raise `OutputExistsError` if a folder may not be written at `path`.
+
+    Args:
+        path: Where the folder shall go.
+        files: Files of such a folder, the first of which marks it.
+        overwrite: Whether a folder of results at `path` may be replaced.
+    """
+    place = Path(path).resolve()
+    if not _is_there(place):
+        _remove_empty(_make_parents(place))
+        return
+    here = Path.cwd()
+    if place == here or place in here.parents:
+        raise OutputExistsError(
+            f"Expected a folder for the results; got {path}, in which you are. Name a "
+            "new folder inside it."
+        )
+    if place.is_dir() and not any(place.iterdir()):
+        _remove_empty(_make_parents(place))
         return
     if not overwrite:
         raise OutputExistsError(
             f"Expected a new folder for the results; got {path}, which is already "
             "there and was kept. Name another one, or give --overwrite."
         )
-    if not path.is_dir() or not any(path.rglob(marker)):
+    if not place.is_dir() or not (place / files[0]).is_file():
         raise OutputExistsError(
             f"Expected a folder of results to overwrite; got {path}, which holds no "
-            f"{marker}. It was kept. Name another folder."
+            f"{files[0]}. It was kept. Name another folder."
         )
+    strange = _strangers(place, files)
+    if strange:
+        raise OutputExistsError(
+            f"Expected a folder of results and nothing else to overwrite; {path} holds "
+            f"{strange[0].relative_to(place)} too. It was kept. Move that file away, "
+            "or name another folder."
+        )
+    _remove_empty(_make_parents(place))
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return os.path.lexists(place) or place.exists()
+    except OSError as error:
+        raise OutputExistsError(
+            f"Expected a place where a folder can be made; got {place} "
+            f"({error.strerror}). Name another one."
+        ) from error
+
+
+def _strangers(folder: Path, files: Sequence[str]) -> list[Path]:
+    """What a folder of results and its subfolders of results do not hold."""
+    found: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink() and (path / files[0]).is_file():
+            found += _strangers(path, files)
+        elif path.name not in files or not path.is_file():
+            found.append(path)
+    return found
 
 
 def trust_of(fit: Fit) -> Trust:
@@ -92,7 +184,7 @@ def trust_of(fit: Fit) -> Trust:
         fit.chi_squared,
         fit.num_detected,
         floor_mag=float(POGSON * fit.settings.floor),
-        prior_sd=fit.settings.prior.base.scaled_sd,
+        prior_sd=fit.settings.prior.scaled_sd,
     )
 
 
@@ -119,7 +211,13 @@ def write_fit(folder: Path, fit: Fit, words: dict[str, Any]) -> None:
         table.meta.update(object=fit.observation.name, trust=stated["trust"]["line"])
         table.write(folder / "summary.ecsv", format="ascii.ecsv")
         _draw(folder, fit)
-    (folder / WORDS).write_text(json.dumps(stated, indent=1) + "\n")
+    write_words(folder / WORDS, stated)
+
+
+def write_words(path: Path, words: dict[str, Any]) -> None:
+    """Write JSON; a number that is not finite is refused, as JSON knows none."""
+    text = json.dumps(words, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _draw(folder: Path, fit: Fit) -> None:
@@ -135,7 +233,10 @@ def _draw(folder: Path, fit: Fit) -> None:
         ),
     }
     for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=DPI)
+        with warnings.catch_warnings():
+            # the name of an object may have letters that the font has not
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            figure.savefig(folder / name, dpi=DPI)
         plt.close(figure)
 
 
@@ -153,7 +254,10 @@ def _words(fit: Fit) -> dict[str, Any]:
             "is_limit": np.asarray(observation.is_limit).tolist(),
             "redshift": observation.redshift_origin,
             "distance": observation.distance_origin,
+            "redshift_used": observation.resolved_redshift,
+            "distance_mpc": observation.luminosity_distance,
             "distance_err_mpc": observation.distance_err,
+            "galactic_av_removed": fit.galactic_av,
         },
         "num_detected": fit.num_detected,
     }
@@ -194,6 +298,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def folder_name(name: str) -> str:
-    """Name of an object as the name of a folder."""
-    return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._") or "object"
+def folder_names(names: Sequence[str]) -> list[str]:
+    """Names of objects as names of folders, which differ even without their case."""
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        plain = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "object"
+        plain = first = plain.encode()[:LONGEST_NAME].decode(errors="ignore")
+        number = 1
+        while plain.casefold() in taken:
+            number += 1
+            plain = f"{first}-{number}"
+        taken.add(plain.casefold())
+        found.append(plain)
+    return found

@@ -14,6 +14,7 @@ from grainlight.photometry import Filter, FilterSet, Observation
 _UNITS = ((1e9, "Jy"), (1e6, "mJy"), (1e3, r"$\mu$Jy"), (1.0, "nJy"))
 _TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 _ARROW = 2.2  # length of the arrow of a limit, a factor in flux
+_WIDE = 0.35  # effective width over wavelength of a band that is no point of a curve
 _ROOM = (8.0, 2.5)  # shown below the faintest and above the brightest, factors
 
 
@@ -41,14 +42,14 @@ def plot_sed(
     )
     limits = _flux_limits(observation, prediction)
     divisor, unit = _flux_unit(observation)
-    _draw_prediction(top, prediction, divisor)
+    _draw_prediction(top, prediction, divisor, filters)
     _draw_observation(top, observation, filters, divisor)
     top.set(
         xscale="log",
         yscale="log",
         ylim=(limits[0] / divisor, limits[1] / divisor),
         ylabel=rf"$f_\nu$ [{unit}]",
-        title=observation.name,
+        title=observation.name.replace("$", r"\$"),
     )
     top.legend(frameon=False, fontsize="small")
     _draw_residuals(bottom, residuals)
@@ -86,13 +87,24 @@ def _flux_limits(
     return float(values.min() / _ROOM[0]), float(values.max() * _ROOM[1])
 
 
-def _draw_prediction(ax: Axes, prediction: SedPrediction, divisor: float) -> None:
-    low95, low68, median, high68, high95 = prediction.quantiles / divisor
-    wave = prediction.wave_um
+def _draw_prediction(
+    ax: Axes, prediction: SedPrediction, divisor: float, filters: FilterSet
+) -> None:
+    """Draw a curve through the bands, leaving out those that overlap many others."""
+    narrow = [
+        band not in filters.names or _relative_width(filters[band]) < _WIDE
+        for band in prediction.bands
+    ]
+    wave = prediction.wave_um[narrow]
+    low95, low68, median, high68, high95 = prediction.quantiles[:, narrow] / divisor
     look: dict[str, Any] = {"color": "C0", "lw": 0}
     ax.fill_between(wave, low95, high95, alpha=0.2, label="95 % predictive", **look)
     ax.fill_between(wave, low68, high68, alpha=0.35, label="68 % predictive", **look)
     ax.plot(wave, median, color="C0", lw=1.2, label="median")
+
+
+def _relative_width(member: Filter) -> float:
+    return float(member.effective_width / member.pivot)
 
 
 def _half_widths(member: Filter) -> tuple[float, float]:

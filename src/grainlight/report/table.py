@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from grainlight.core import Parameter, Samples
 from grainlight.evaluation import Trust
@@ -27,7 +28,7 @@ def tabulate_posterior(
         outcomes: Unit of derived outcomes.
     """
     check_finite(samples)
-    table = Table(title=title)
+    table = Table(title=None if title is None else Text(title))
     table.add_column("parameter", no_wrap=True)
     table.add_column("unit")
     for name in ("median", "68 % interval", "95 % interval"):

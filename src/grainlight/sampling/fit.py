@@ -1,7 +1,7 @@
 """Posteriors of observed objects under a trained shell model."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import equinox as eqx
@@ -15,6 +15,7 @@ from grainlight.core import (
     BandMismatchError,
     GrainlightError,
     ObservationError,
+    ParameterError,
     Parameters,
     RangeError,
     Samples,
@@ -24,11 +25,16 @@ from grainlight.estimators.photometric import PhotometricLikelihood
 from grainlight.estimators.photometric_data import PhotometricData
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.photometry import Observation
+from grainlight.sampling.diagnostics import FEWEST_DRAWS
+from grainlight.sampling.gate import Gate
 from grainlight.sampling.prior import PriorChoice, ReplacedPrior
-from grainlight.sampling.run import Progress, sample_posterior
+from grainlight.sampling.run import FEWEST_CHAINS, METHODS, Progress, sample_posterior
+from grainlight.sampling.settings import Settings
 
 SLOTS = (8, 16, 24, 38)  # numbers of bands that programs are compiled for
 POGSON = 2.5 / np.log(10)
+PREDICTIONS = 2**31 - 1  # folded into keys of predictions; larger than any place
+MOST_DRAWS = 100_000  # of a chain: more would not fit into memory
 
 
 @dataclass(frozen=True)
@@ -41,29 +47,45 @@ class FitSettings:
         method: Sampler: the fast default `annealed`, or `nuts`.
         num_draws: Draws recorded by each chain.
         num_chains: Chains.
+        gate: What the chains must pass.
+        sampler: How the samplers work.
     """
 
     prior: PriorChoice = field(default_factory=lambda: PriorChoice.read("thesis2023"))
     floor: float = 0.05
     method: Literal["annealed", "nuts"] = "annealed"
     num_draws: int = 1000
-    num_chains: int = 4
+    num_chains: int = FEWEST_CHAINS
+    gate: Gate = field(default_factory=Gate)
+    sampler: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.floor) and 0 <= self.floor < 1):
             raise RangeError(
                 "Expected a model-error floor from 0 up to 1, as a fraction of the "
-                f"flux; got {self.floor}. Five per cent is 0.05."
+                f"flux; got {self.floor:g}. Five per cent is 0.05."
+            )
+        if self.method not in METHODS:
+            raise ParameterError(
+                f"Expected a method among {', '.join(METHODS)}; got {self.method!r}."
+            )
+        if not FEWEST_DRAWS <= self.num_draws <= MOST_DRAWS:
+            raise RangeError(
+                f"Expected {FEWEST_DRAWS} to {MOST_DRAWS} draws a chain; got "
+                f"{self.num_draws}. A thousand serve well."
             )
 
     def words(self) -> dict[str, Any]:
         """Plain values for a file."""
         return {
             "prior": self.prior.words,
+            "prior_densities": self.prior.densities,
             "floor": self.floor,
             "method": self.method,
             "num_draws": self.num_draws,
             "num_chains": self.num_chains,
+            "gate": asdict(self.gate),
+            "sampler": asdict(self.sampler),
         }
 
 
@@ -82,6 +104,7 @@ class Fit:
         magnitudes: Apparent AB magnitudes in every band at every draw, with model
             scatter and floor, without errors of measurement.
         chi_squared: Of the detected bands at every draw, floor included.
+        galactic_av: Extinction that was corrected for [mag].
         message: Why there is no posterior, if there is none.
     """
 
@@ -93,6 +116,7 @@ class Fit:
     samples: Samples | None = None
     magnitudes: Float[np.ndarray, "draw band"] | None = None
     chi_squared: Float[np.ndarray, " draw"] | None = None
+    galactic_av: float = 0.0
     message: str = ""
 
 
@@ -106,6 +130,12 @@ class PhotometricTarget(eqx.Module):
     def log_prior(self, scaled: Float[Array, " param"]) -> Float[Array, ""]:
         """Log density of the prior per unit scaled parameter."""
         return self.prior.log_prob(scaled)
+
+    def sample_prior(
+        self, key: Key[Array, ""], num_draws: int
+    ) -> Float[Array, "draw param"]:
+        """Scaled draws from the prior."""
+        return self.prior.sample(key, num_draws)
 
     def log_likelihood(
         self, scaled: Float[Array, " param"], data: PhotometricData
@@ -141,11 +171,16 @@ def check_observation(model: ShellModel, observation: Observation) -> None:
     low, high = model.redshifts
     redshift = observation.resolved_redshift
     if not low <= redshift <= high:
+        mend = "Use a model that was trained on it; `grainlight train` makes one."
+        if redshift < low:
+            mend = (
+                f"Give its distance and a redshift of {low:g}: the shift of the bands "
+                "is negligible there."
+            )
         raise RangeError(
             f"Expected a redshift from {low:g} to {high:g}, the trained range of "
             f"{model.name!r}; {observation.name!r} has {observation.redshift_origin}. "
-            f"For a nearer galaxy give its distance and a redshift of {low:g}: the "
-            "shift of the bands is negligible there."
+            f"{mend}"
         )
 
 
@@ -159,6 +194,10 @@ def fit_observations(
 ) -> list[Fit]:
     """Sample the posterior of every object; a bad one has a status and a message.
 
+    The draws of an object depend on the seed, its data and its place among the objects
+    that can be fitted. The other objects change them by rounding alone, unless they
+    have so many bands that all are padded to more.
+
     Args:
         key: Random key.
         model: A trained model.
@@ -170,15 +209,16 @@ def fit_observations(
     target = photometric_target(model, settings)
     fits: dict[int, Fit] = {}
     sound: list[int] = []
-    corrected = [observation.dereddened() for observation in observations]
-    for i, observation in enumerate(corrected):
+    corrected: dict[int, Observation] = {}
+    for i, observation in enumerate(observations):
         try:
             check_observation(model, observation)
+            corrected[i] = observation.dereddened()
             sound.append(i)
         except GrainlightError as error:
             fits[i] = _failed(observation, model, settings, error)
     if sound:
-        chosen = [_resolved(corrected[i]) for i in sound]
+        chosen = [corrected[i] for i in sound]
         widest = max(int(one.usable.sum()) for one in chosen)
         slots = next(n for n in (*SLOTS, len(model.bands)) if n >= widest)
         data = PhotometricData.from_observations(chosen, model.bands, num_slots=slots)
@@ -189,24 +229,23 @@ def fit_observations(
             method=settings.method,
             num_draws=settings.num_draws,
             num_chains=settings.num_chains,
+            gate=settings.gate,
+            settings=settings.sampler,
             progress=progress,
         )
-        keys = jr.split(jr.fold_in(key, len(observations)), len(sound))
         for place, i in enumerate(sound):
-            one = data[place]
-            fits[i] = _finished(
-                keys[place], corrected[i], model, target, one, draws[place], settings
+            one_key = jr.fold_in(jr.fold_in(key, PREDICTIONS), place)
+            fit = _finished(
+                one_key,
+                corrected[i],
+                model,
+                target,
+                data[place],
+                draws[place],
+                settings,
             )
+            fits[i] = replace(fit, galactic_av=observations[i].galactic_av)
     return [fits[i] for i in range(len(observations))]
-
-
-def _resolved(observation: Observation) -> Observation:
-    """The same object with redshift and distance both stated."""
-    return replace(
-        observation,
-        redshift=observation.resolved_redshift,
-        distance=observation.luminosity_distance,
-    )
 
 
 def _failed(

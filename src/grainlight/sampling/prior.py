@@ -25,18 +25,22 @@ $$ \pi(\theta) \propto \pi_{\rm base}(\theta)\,
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
 
 from grainlight.core import FileFormatError, Parameter, ParameterError, Parameters
 from grainlight.estimators.shell_model import THESIS_PARAMETERS, ShellModel
-from grainlight.simulators import SHELL_PARAMETERS, ShellPrior, named_prior
+from grainlight.simulators import PRIORS, SHELL_PARAMETERS, ShellPrior, named_prior
 
 TEMPERATURE = "dust_temperature"
+TEMPERATURES = THESIS_PARAMETERS[TEMPERATURE]
 #: Numbers that each distribution takes.
 DISTRIBUTIONS = {
     "uniform": ("lower", "upper"),
@@ -44,6 +48,11 @@ DISTRIBUTIONS = {
     "normal": ("mean", "sd"),
     "lognormal": ("median", "dex"),
 }
+NARROWEST = 1e-3  # of its range that the standard deviation of a prior may be
+NUM_CELLS = 2_000  # in which a density is tabulated
+HOPELESS = -100.0  # log of a density, relative to its peak, that leaves no mass
+LEAST = -1e30  # log-weight of a candidate that is impossible
+CANDIDATES = 16  # drawn for every draw from a prior
 
 
 @dataclass(frozen=True)
@@ -79,16 +88,42 @@ class Density:
         return -0.5 * ((dex - math.log10(self.first)) / self.second) ** 2 + shift
 
 
+    def cells(
+        self, member: Parameter
+    ) -> tuple[Float[np.ndarray, " node"], Float[np.ndarray, " cell"]]:
+        """Edges of cells over the scaled range of a parameter, and the mass in each.
+
+        Raises `ParameterError` if there is next to none, or it is as good as a point.
+        """
+        nodes = np.linspace(*member.scaled_bounds, NUM_CELLS + 1)
+        middle = (nodes[1:] + nodes[:-1]) / 2
+        log_prob = self.log_prob(member, jnp.asarray(middle))
+        log_mass = np.asarray(log_prob, dtype=float)
+        if log_mass.max() > HOPELESS:
+            mass = np.exp(log_mass - log_mass.max())
+            mass /= mass.sum()
+            spread = np.sqrt(np.sum(mass * (middle - np.sum(mass * middle)) ** 2))
+            if spread > NARROWEST * (nodes[-1] - nodes[0]):
+                return nodes, mass
+        first, second = DISTRIBUTIONS[self.distribution]
+        raise ParameterError(
+            f"Expected a prior of {member.name} with room between {member.lower:g} and "
+            f"{member.upper:g} {member.unit}; got {self.distribution} with {first} "
+            f"{self.first:g} and {second} {self.second:g}. Move or widen it."
+        )
+
+
 def _density(name: str, table: object) -> Density:
-    if not isinstance(table, dict) or table.get("distribution") not in DISTRIBUTIONS:
+    known = isinstance(table, dict) and str(table.get("distribution")) in DISTRIBUTIONS
+    if not isinstance(table, dict) or not known:
         raise ParameterError(
             f"Expected a distribution among {', '.join(DISTRIBUTIONS)} for {name!r}; "
-            f"got {table!r}."
+            f"got {table!r}. Write a table [{name}] with `distribution` and its numbers."
         )
     kind = str(table["distribution"])
     wanted = DISTRIBUTIONS[kind]
     numbers = [table.get(word) for word in wanted]
-    good = all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
+    good = all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
     if not good or set(table) != {"distribution", *wanted}:
         raise ParameterError(
             f"Expected the numbers {' and '.join(wanted)} for the {kind} prior of "
@@ -113,6 +148,32 @@ class PriorChoice:
     base: ShellPrior
     replaced: tuple[tuple[str, Density], ...] = ()
 
+    def __post_init__(self) -> None:
+        for name, density in self.replaced:
+            member = TEMPERATURES if name == TEMPERATURE else self._range[name]
+            flat = density.distribution in ("uniform", "loguniform")
+            lowest, highest = member.lower * (1 - 1e-9), member.upper * (1 + 1e-9)
+            if flat and not lowest <= density.first < density.second <= highest:
+                raise ParameterError(
+                    f"Expected bounds of {name} inside {member.lower:g} to "
+                    f"{member.upper:g} {member.unit}, the range that the model was "
+                    f"trained on; got {density.first:g} and {density.second:g}."
+                )
+            density.cells(member)
+
+    @property
+    def _range(self) -> Parameters:
+        """The sampled parameters, with the bounds of the base prior."""
+        bounds = zip(
+            SHELL_PARAMETERS.members, self.base.lower, self.base.upper, strict=True
+        )
+        return Parameters(
+            tuple(
+                Parameter(m.name, low, high, m.unit, m.scale, m.label)
+                for m, low, high in bounds
+            )
+        )
+
     @classmethod
     def read(cls, name_or_file: str | Path) -> "PriorChoice":
         """A named prior, or one described by a TOML file.
@@ -127,8 +188,10 @@ class PriorChoice:
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise FileFormatError(
-                f"Expected a TOML file with a prior in {path}; got {error}."
+                f"Expected a TOML file with a prior in {path}; got: {reason}. Check the "
+                f"path and the file, or name one of the priors {', '.join(PRIORS)}."
             ) from error
         base = named_prior(str(table.pop("base", "thesis2023")))
         known = {*SHELL_PARAMETERS.names, TEMPERATURE}
@@ -136,9 +199,20 @@ class PriorChoice:
             if name not in known:
                 raise ParameterError(
                     f"Expected parameters among {', '.join(sorted(known))} in {path}; "
-                    f"got {name!r}."
+                    f"got {name!r}. Correct its name."
                 )
         return cls(base, tuple((name, _density(name, table[name])) for name in table))
+
+    def density_of(self, name: str) -> Density:
+        """Density of a sampled parameter, taken alone."""
+        replaced = dict(self.replaced)
+        if name in replaced:
+            return replaced[name]
+        member = self._range[name]
+        logged = member.scale == "log10" and name not in self.base.uniform
+        return Density(
+            "loguniform" if logged else "uniform", member.lower, member.upper
+        )
 
     @property
     def words(self) -> str:
@@ -152,17 +226,40 @@ class PriorChoice:
         return f"{self.base.name} with {names}"
 
     @property
+    def densities(self) -> dict[str, dict[str, str | float]]:
+        """The densities that replace others, as a prior file states them."""
+        stated: dict[str, dict[str, str | float]] = {}
+        for name, density in self.replaced:
+            first, second = DISTRIBUTIONS[density.distribution]
+            words = {"distribution": density.distribution}
+            stated[name] = {**words, first: density.first, second: density.second}
+        return stated
+
+    @property
     def parameters(self) -> Parameters:
         """The sampled parameters, with the bounds of this prior."""
-        bounds = zip(
-            SHELL_PARAMETERS.members, self.base.lower, self.base.upper, strict=True
-        )
-        return Parameters(
-            tuple(
-                Parameter(m.name, low, high, m.unit, m.scale, m.label)
-                for m, low, high in bounds
-            )
-        )
+        members = {member.name: member for member in self._range.members}
+        for name, density in self.replaced:
+            if name in members and "uniform" in density.distribution:
+                old = members[name]
+                members[name] = replace(
+                    old,
+                    lower=max(old.lower, density.first),
+                    upper=min(old.upper, density.second),
+                )
+        return Parameters(tuple(members.values()))
+
+    @property
+    def scaled_sd(self) -> dict[str, float]:
+        """Standard deviation of each scaled parameter, taken alone."""
+        spread = dict(self.base.scaled_sd)
+        for name, density in self.replaced:
+            if name in spread:
+                nodes, mass = density.cells(self.parameters[name])
+                middle = (nodes[1:] + nodes[:-1]) / 2
+                mean = np.sum(mass * middle)
+                spread[name] = float(np.sqrt(np.sum(mass * (middle - mean) ** 2)))
+        return spread
 
     def prior(self, model: ShellModel) -> "ReplacedPrior":
         """The density to sample from, with what it needs of a model."""
@@ -173,17 +270,34 @@ class PriorChoice:
                 f"of {TEMPERATURE}: only its joint density was learned; got "
                 f"{self.base.name!r}."
             )
-        if learned is None:
-            return ReplacedPrior(self, None, None)
-        return ReplacedPrior(self, learned.outcomes, learned.density)
+        members = self.parameters.members
+        tables = [self.density_of(member.name).cells(member) for member in members]
+        nodes, mass = (np.stack(part) for part in zip(*tables, strict=True))
+        return ReplacedPrior(
+            self,
+            None if learned is None else learned.outcomes,
+            None if learned is None else learned.density,
+            jnp.asarray(nodes),
+            jnp.asarray(mass),
+        )
 
 
 class ReplacedPrior(eqx.Module):
-    """Log density of a `PriorChoice` over the sampled parameters."""
+    """Density of a `PriorChoice` over the sampled parameters.
+
+    Attributes:
+        choice: What it is made from.
+        outcomes: Dust temperature of the parameters, if that has a prior.
+        density: Joint density of the parameters of the thesis, for the same.
+        nodes: Edges of cells on each scaled axis, for proposals.
+        mass: Mass of each cell under the density of that parameter alone.
+    """
 
     choice: PriorChoice = eqx.field(static=True)
     outcomes: eqx.Module | None
     density: eqx.Module | None
+    nodes: Float[Array, "param node"]
+    mass: Float[Array, "param cell"]
 
     def log_prob(self, scaled: Float[Array, " param"]) -> Float[Array, ""]:
         """Log density per unit scaled parameter, up to a constant."""
@@ -206,3 +320,25 @@ class ReplacedPrior(eqx.Module):
                     total = total - math.log(10) * value
             total = total + density.log_prob(member, value)
         return total
+
+    def sample(
+        self, key: Key[Array, ""], num_draws: int
+    ) -> Float[Array, "draw param"]:
+        """Scaled draws, by importance resampling of independent candidates.
+
+        A candidate is picked as often as its weight demands: draws may repeat where
+        the prior is far from a product of densities.
+        """
+        total = CANDIDATES * num_draws
+        cell_key, place_key, pick_key = jr.split(key, 3)
+        num_params, num_cells = self.mass.shape
+        log_mass = jnp.log(jnp.maximum(self.mass, 1e-30))
+        cells = jr.categorical(cell_key, log_mass, shape=(total, num_params))
+        row = jnp.arange(num_params)
+        width = (self.nodes[:, -1] - self.nodes[:, 0]) / num_cells
+        place = jr.uniform(place_key, (total, num_params))
+        candidates = self.nodes[row, cells] + width * place
+        log_weight = jax.vmap(self.log_prob)(candidates)
+        log_weight = log_weight - jnp.sum(log_mass[row, cells], axis=1)
+        log_weight = jnp.where(jnp.isfinite(log_weight), log_weight, LEAST)
+        return candidates[jr.categorical(pick_key, log_weight, shape=(num_draws,))]

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from grainlight.core import ParameterError, Parameters
-from grainlight.dust import Opacity, mixture_opacity
+from grainlight.dust import SPECIES, Opacity, mixture_opacity
 from grainlight.simulators.prior import CARBON, SHELL_PARAMETERS, SILICATE
 from grainlight.transfer import Shell, ShellGeometry, solve_shell, wavelength_grid
 
@@ -84,6 +84,16 @@ class ShellSimulator:
     inner: float = 0.8
     carbon: str = CARBON
     silicate: str = SILICATE
+
+    def __post_init__(self) -> None:
+        ShellGeometry(self.inner)
+        for kind, name in (("carbon", self.carbon), ("silicate", self.silicate)):
+            known = [one for one in SPECIES if one.startswith(kind)]
+            if name not in known:
+                raise ParameterError(
+                    f"Expected a {kind} species among {', '.join(known)}; got {name!r}."
+                    " Correct its name."
+                )
 
     @property
     def parameters(self) -> Parameters:

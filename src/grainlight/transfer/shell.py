@@ -18,6 +18,7 @@ SUN_MASS = 1.989e33
 LIGHT_SPEED_UM = 2.99792458e14
 PLANCK_OVER_BOLTZMANN = 4.799243073366221e-11
 WARMER = 1.3  # margin over the warmest grain that is expected
+FARTHEST_STEP = 0.5
 FAR_WIEN = 750.0  # [um K]; grains send out nothing that counts below this
 
 
@@ -252,7 +253,9 @@ def _extrapolate(
     gain = 1 / ((fine / coarse) ** 2 - 1)
 
     def limit(a, b):
-        return np.exp(np.log(b) + gain * (np.log(b) - np.log(a)))
+        # where the coarse answer is far off, the error is not yet a power of width
+        step = np.clip(np.log(b) - np.log(a), -FARTHEST_STEP, FARTHEST_STEP)
+        return np.exp(np.log(b) + gain * step)
 
     tiny = 1e-300
     mean = limit(low.mean_temperature, high.mean_temperature)

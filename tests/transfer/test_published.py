@@ -1,0 +1,85 @@
+"""166 published supernova shells of MOCASSIN in octant mode (Ansari et al. 2022).
+
+Their grids are coarse (the shell is three cells deep) and biased where grains scatter;
+hot silicate is destroyed there and not here. So thin, cool shells are held to more.
+"""
+
+import numpy as np
+import pytest
+
+from grainlight.dust import SPECIES, mixture_opacity
+from grainlight.photometry import band_fluxes, band_limits, jwst_filters
+from grainlight.transfer import Shell, solve_shell, wavelength_grid
+
+SUN_LUMINOSITY, PARSEC, NJY = 3.828e33, 3.0857e18, 1e9 / 1e14
+# these fall between the wavelength points of MOCASSIN
+WITHOUT_SIGNAL = ("F164N", "F323N", "F405N", "F466N")
+
+
+def answer_of(row):
+    star, light, mass, outer, number, radius = (float(value) for value in row)
+    silicate = number * SPECIES["silicate_dl"].density
+    silicate /= silicate + (1 - number) * SPECIES["carbon_be"].density
+    shares = {"silicate_dl": silicate, "carbon_be": 1 - silicate}
+    opacity = mixture_opacity(shares, radius, wavelength_grid())
+    answer = solve_shell(Shell(light / SUN_LUMINOSITY, star, mass, outer, opacity))
+    warm = dict(zip(opacity.names, answer.mean_temperature, strict=True))
+    mean = number * warm.get("silicate_dl", 0) + (1 - number) * warm.get("carbon_be", 0)
+    hot = answer.temperature[0].max() if "silicate_dl" in warm else 0
+    return answer.luminosity, mean, hot, answer.optical_depth
+
+
+@pytest.fixture(scope="module")
+def published(reference_data):
+    with np.load(reference_data("mocassin_sn_shells_166.npz")) as stored:
+        order = np.argsort(stored["wavelength_um"])
+        wave, flux = stored["wavelength_um"][order], stored["flux_jy_pc2"][:, order]
+        inputs, known = stored["inputs"], stored["dust_temperature_K"]
+    spectrum, mean, hot, depth = zip(*(answer_of(row) for row in inputs), strict=True)
+    filters = jwst_filters()
+    names = [n for n in filters.names if n.split(".")[-1] not in WITHOUT_SIGNAL]
+    filters, kept = filters.subset(names), (wave > 0.1) & (wave < 400)
+    light = np.array(spectrum) / (4 * np.pi) * 1e23 / PARSEC**2
+    ours = band_fluxes(filters, wavelength_grid(), light) * NJY
+    theirs = band_fluxes(filters, wave[kept], np.maximum(flux[:, kept], 1e-30)) * NJY
+    limit = band_limits(names).detection
+    off = -2.5 * np.log10(ours / theirs)
+    off[(ours < limit) | (theirs < limit)] = np.nan
+    plain = (np.array(hot) < 1400) & (np.array(depth) < 10)
+    return {
+        "off": off,
+        "mean": np.array(mean),
+        "warm": np.array(mean) / known - 1,
+        "plain": plain,
+    }
+
+
+def test_thirty_four_bands_carry_signal(published):
+    assert published["off"].shape == (166, 34)
+    assert np.isfinite(published["off"]).mean() > 0.95
+
+
+def test_magnitudes_of_all_shells(published):
+    off = published["off"][np.isfinite(published["off"])]
+    assert abs(np.median(off)) < 0.03
+    assert np.quantile(np.abs(off), 0.9) < 0.18
+
+
+def test_magnitudes_of_thin_and_cool_shells(published):
+    off = published["off"][published["plain"]]
+    off = off[np.isfinite(off)]
+    assert abs(np.median(off)) < 0.03
+    assert np.quantile(np.abs(off), 0.9) < 0.12
+
+
+def test_mean_temperatures(published):
+    warm, plain = published["warm"], published["plain"]
+    assert np.mean(np.abs(warm) < 0.03) > 0.92
+    assert np.mean(np.abs(warm[plain]) < 0.03) > 0.95
+    assert abs(np.median(warm)) < 0.01
+
+
+def test_temperatures_of_other_shells_would_be_found_out(published):
+    known = published["mean"] / (1 + published["warm"])
+    wrong = np.roll(published["mean"], 1) / known - 1
+    assert np.mean(np.abs(wrong) < 0.03) < 0.2
