@@ -8,7 +8,10 @@ from pathlib import Path
 os.environ["MPLBACKEND"] = "Agg"
 
 import jax
+import jax.numpy as jnp
+import jax.random as jr
 import numba
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +34,21 @@ def njit(*functions: Callable, **options) -> Callable:
 # jaxtyping's import hook wraps every function, which Numba cannot compile.
 numba.njit = njit
 
+from grainlight.estimators import (  # noqa: E402
+    Emulator,
+    FlowDensity,
+    GaussianLikelihood,
+    save_estimator,
+)
+from grainlight.estimators.shell_model import density_bounds  # noqa: E402
+from grainlight.photometry import jwst_filters  # noqa: E402
+from grainlight.simulators import (  # noqa: E402
+    SHELL_PARAMETERS,
+    THESIS2023,
+    luminosity_gain,
+    scale_free_mixing,
+)
+
 
 @pytest.fixture(scope="session")
 def reference_data() -> Callable[[str], Path]:
@@ -49,3 +67,46 @@ def reference_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def shell_model_folder(tmp_path_factory) -> Path:
+    """A model of dusty supernovae that was never trained, for tests of what uses one.
+
+    Its magnitudes follow the luminosity and a slope with the band; nothing else.
+    """
+    folder = tmp_path_factory.mktemp("model") / "a model"
+    bands = jwst_filters().names
+    generator = np.random.default_rng(0)
+    theta = THESIS2023.sample(generator, 400)
+    logged = [member.scale == "log10" for member in SHELL_PARAMETERS.members]
+    theta[:, logged] = np.log10(theta[:, logged])
+    slope = np.linspace(0, -4, len(bands))
+    x = 32 - 2.5 * (theta[:, 3:4] - 5) + slope
+    x = x + generator.normal(0, 0.3, (400, 1)) + generator.normal(0, 0.1, x.shape)
+    redshift = generator.uniform(1e-4, 0.015, (400, 1))
+    likelihood = GaussianLikelihood.from_data(
+        jr.key(0),
+        *(jnp.asarray(part, jnp.float32) for part in (theta, redshift, x)),
+        mixing=scale_free_mixing(),
+        gain=luminosity_gain(len(bands)),
+        widths=(8,),
+    )
+    temperature = 2 + 0.25 * (theta[:, 3:4] - 5) + generator.normal(0, 0.1, (400, 1))
+    empty = jnp.zeros((400, 0))
+    outcomes = Emulator.from_data(
+        jr.key(1),
+        *(jnp.asarray(part, jnp.float32) for part in (theta, empty, temperature)),
+        mixing=scale_free_mixing()[:-1, :-1],
+        widths=(8,),
+    )
+    thesis = np.concatenate([theta[:, :3], temperature, theta[:, 3:5]], axis=1)
+    density = FlowDensity.from_data(
+        jr.key(2), jnp.asarray(thesis, jnp.float32), *density_bounds()
+    )
+    meta = {"bands": list(bands), "redshifts": [1e-4, 0.015]}
+    meta["density_prior"] = "thesis2023"
+    save_estimator(folder, likelihood, meta=meta)
+    save_estimator(folder / "outcomes", outcomes)
+    save_estimator(folder / "density", density)
+    return folder

@@ -33,7 +33,9 @@ def test_the_sed_shows_data_limits_prediction_and_residuals(observation, predict
     assert top.get_ylabel() == r"$f_\nu$ [$\mu$Jy]"
     assert top.get_xscale() == top.get_yscale() == "log"
     median = next(line for line in top.lines if line.get_label() == "median")
-    np.testing.assert_allclose(median.get_ydata(), prediction.median / 1e3)
+    # the extra-wide bands overlap many others and are no points of the curve
+    point = [not band.endswith("W2") for band in prediction.bands]
+    np.testing.assert_allclose(median.get_ydata(), prediction.median[point] / 1e3)
     detected, limits = top.containers
     assert detected.has_xerr
     assert detected.has_yerr

@@ -21,6 +21,9 @@ INTERRUPTED = (
     "same command is given again."
 )
 
+#: Callback of JAX on garbage collection, in which an exception is lost.
+LOSES_EXCEPTIONS = "_xla_gc_callback"
+
 app = typer.Typer(
     help="Posteriors of dust from broadband photometry.",
     no_args_is_help=True,
@@ -48,7 +51,7 @@ def _keep_programs() -> None:
 def main() -> None:
     """Run the command line; bad input ends with one message and exit status 2."""
     _keep_programs()
-    signal.signal(signal.SIGTERM, _terminate)
+    _watch_signals()
     try:
         app()
     except GrainlightError as error:
@@ -74,7 +77,19 @@ def _end(message: str, status: int) -> NoReturn:
     raise SystemExit(status) from None
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    """End as by Ctrl-C, so that nothing half-written stays."""
-    del frame
-    raise SystemExit(128 + number)
+def _watch_signals() -> None:
+    """Let Ctrl-C and a kill end the run by an exception, so that it tidies up."""
+    asked = {"number": signal.SIGINT}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGALRM:
+            asked["number"] = signal.Signals(number)
+        if frame is not None and frame.f_code.co_name == LOSES_EXCEPTIONS:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)  # ask again
+            return
+        if asked["number"] == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, stop)

@@ -31,9 +31,7 @@ def simulate(
         list[str] | None,
         typer.Option(help="Prior by name; NAME=SHARE, repeated, for a mixture."),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of every random number.")
-    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 1,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Processes; as many as processors if not given."),

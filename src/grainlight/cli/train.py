@@ -24,7 +24,9 @@ def train(
     ] = math.inf,
     batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 256,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
-    width: Annotated[int, typer.Option(min=1, help="Width of the network's blocks.")] = 128,
+    width: Annotated[
+        int, typer.Option(min=1, help="Width of the network's blocks.")
+    ] = 128,
     blocks: Annotated[int, typer.Option(min=1, help="Number of its blocks.")] = 4,
     variants: Annotated[int, typer.Option(min=1, help="Redshifts of each parent.")] = 4,
 ) -> None:
@@ -34,6 +36,7 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         time_limit_s=60 * minutes,
+        anneal_fraction=0.05,
     )
     model = train_shell_model(
         jr.key(seed),

@@ -161,7 +161,7 @@ def _check_folder(folder: Path, recipe: Recipe) -> None:
         raise OutputExistsError(
             f"Expected the recipe of the data set in {folder} (seed {found.seed}, "
             f"{found.num_parents} parents, priors {found.priors}, "
-            f"{found.simulator}); got seed {recipe.seed}, {recipe.num_parents} parents, "
-            f"priors {recipe.priors}, {recipe.simulator}. "
+            f"{found.simulator}); got seed {recipe.seed}, {recipe.num_parents} "
+            f"parents, priors {recipe.priors}, {recipe.simulator}. "
             "Name another folder, or give the same settings to continue."
         )

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -98,7 +99,8 @@ def _values(table: Table, member: Parameter) -> np.ndarray:
 def _numbers(table: Table, name: str) -> np.ndarray:
     """A column as numbers; blank cells are nan."""
     values = np.full(len(table), np.nan)
-    for row, cell in enumerate(table[name]):
+    cells: Any = table[name]
+    for row, cell in enumerate(cells):
         try:
             if cell is not np.ma.masked:
                 values[row] = float(cell)

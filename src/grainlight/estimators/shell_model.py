@@ -38,7 +38,7 @@ from grainlight.estimators.files import (
 )
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.settings import TrainingSettings
-from grainlight.estimators.training import fit_estimator
+from grainlight.estimators.training import Training, fit_estimator
 from grainlight.photometry import jwst_filters
 from grainlight.simulators import (
     SHELL_PARAMETERS,
@@ -238,6 +238,7 @@ def train_shell_model(
         folder=folder / "checkpoints" / "likelihood",
         progress=progress,
     )
+    _stop_if_interrupted(trained)
     meta = {
         "bands": list(filters.names),
         "redshifts": [1e-4, 0.015],
@@ -314,6 +315,7 @@ def _train_outcomes(keys, train, held, folder, settings, sizes, progress) -> Non
         folder=folder / "checkpoints" / OUTCOMES,
         progress=progress,
     )
+    _stop_if_interrupted(trained)
     save_estimator(folder / OUTCOMES, trained.estimator, trained.record)
 
 
@@ -329,7 +331,14 @@ def _train_density(keys, dataset, train, held, folder, settings, progress) -> No
         folder=folder / "checkpoints" / DENSITY,
         progress=progress,
     )
+    _stop_if_interrupted(trained)
     save_estimator(folder / DENSITY, trained.estimator, trained.record)
+
+
+def _stop_if_interrupted(trained: Training) -> None:
+    """Pass Ctrl-C on: a half-trained estimator is no model; its checkpoint is kept."""
+    if trained.record.stopped == "interrupted":
+        raise KeyboardInterrupt
 
 
 def _tenth(settings: TrainingSettings, batch_size: int) -> TrainingSettings:

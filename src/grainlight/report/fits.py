@@ -110,9 +110,7 @@ def _write_all(folder: Path, run: FitRun, words: dict[str, Any]) -> None:
         write_fit(folder / name, fit, words)
         text = fit.message or Status[fit.status]
         stated = {"folder": name, "status": status_name(fit.status)}
-        objects.append(
-            {"object": fit.observation.name, **stated, "status_text": text}
-        )
+        objects.append({"object": fit.observation.name, **stated, "status_text": text})
     for name, why in run.failures.items():
         stated = {"folder": None, "status": "unusable", "status_text": why}
         objects.append({"object": name, **stated})

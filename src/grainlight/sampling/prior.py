@@ -69,7 +69,7 @@ class Density:
     first: float
     second: float
 
-    def log_prob(self, member: Parameter, scaled: Float[Array, ""]) -> Array:
+    def log_prob(self, member: Parameter, scaled: Float[Array, "*batch"]) -> Array:
         """Log density per unit of the scaled value, up to a constant."""
         logged = member.scale == "log10"
         value = 10.0**scaled if logged else scaled
@@ -86,7 +86,6 @@ class Density:
         dex = scaled if logged else jnp.log10(jnp.maximum(value, 1e-30))
         shift = 0.0 if logged else -math.log(10) * dex
         return -0.5 * ((dex - math.log10(self.first)) / self.second) ** 2 + shift
-
 
     def cells(
         self, member: Parameter
@@ -118,18 +117,21 @@ def _density(name: str, table: object) -> Density:
     if not isinstance(table, dict) or not known:
         raise ParameterError(
             f"Expected a distribution among {', '.join(DISTRIBUTIONS)} for {name!r}; "
-            f"got {table!r}. Write a table [{name}] with `distribution` and its numbers."
+            f"got {table!r}. Write a table [{name}] with `distribution` and its "
+            "numbers."
         )
     kind = str(table["distribution"])
     wanted = DISTRIBUTIONS[kind]
-    numbers = [table.get(word) for word in wanted]
-    good = all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
+    given = [table.get(word) for word in wanted]
+    numbers = [float(n) for n in given if isinstance(n, (int, float))]
+    numbers = [] if any(isinstance(n, bool) for n in given) else numbers
+    good = len(numbers) == len(wanted) and all(map(math.isfinite, numbers))
     if not good or set(table) != {"distribution", *wanted}:
         raise ParameterError(
             f"Expected the numbers {' and '.join(wanted)} for the {kind} prior of "
             f"{name!r}; got {', '.join(f'{k}={v}' for k, v in table.items())}."
         )
-    first, second = (float(n) for n in numbers if n is not None)
+    first, second = numbers
     bounded, logged = "lower" in wanted, kind.startswith("log")
     if not (first < second if bounded else second > 0) or (logged and first <= 0):
         rule = "lower < upper" if bounded else "a positive width"
@@ -190,8 +192,8 @@ class PriorChoice:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise FileFormatError(
-                f"Expected a TOML file with a prior in {path}; got: {reason}. Check the "
-                f"path and the file, or name one of the priors {', '.join(PRIORS)}."
+                f"Expected a TOML file with a prior in {path}; got: {reason}. Check "
+                f"the path and the file, or name one of the priors {', '.join(PRIORS)}."
             ) from error
         base = named_prior(str(table.pop("base", "thesis2023")))
         known = {*SHELL_PARAMETERS.names, TEMPERATURE}
@@ -321,9 +323,7 @@ class ReplacedPrior(eqx.Module):
             total = total + density.log_prob(member, value)
         return total
 
-    def sample(
-        self, key: Key[Array, ""], num_draws: int
-    ) -> Float[Array, "draw param"]:
+    def sample(self, key: Key[Array, ""], num_draws: int) -> Float[Array, "draw param"]:
         """Scaled draws, by importance resampling of independent candidates.
 
         A candidate is picked as often as its weight demands: draws may repeat where
@@ -333,7 +333,10 @@ class ReplacedPrior(eqx.Module):
         cell_key, place_key, pick_key = jr.split(key, 3)
         num_params, num_cells = self.mass.shape
         log_mass = jnp.log(jnp.maximum(self.mass, 1e-30))
-        cells = jr.categorical(cell_key, log_mass, shape=(total, num_params))
+        level = jr.uniform(cell_key, (num_params, total))
+        cumulative = jnp.cumsum(self.mass, axis=1)
+        cells = jax.vmap(jnp.searchsorted)(cumulative, level).T
+        cells = jnp.minimum(cells, num_cells - 1)
         row = jnp.arange(num_params)
         width = (self.nodes[:, -1] - self.nodes[:, 0]) / num_cells
         place = jr.uniform(place_key, (total, num_params))

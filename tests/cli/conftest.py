@@ -1,0 +1,41 @@
+"""The command line in this process, and the photometry that it is given."""
+
+import sys
+
+import pytest
+
+from grainlight.cli import app
+
+ONE = """# unit: uJy
+# redshift: 0.002
+filter,flux,flux_err
+F560W,6,0.5
+F1000W,58,2
+F2100W,120,4
+"""
+
+
+@pytest.fixture
+def grainlight(monkeypatch, capsys):
+    """Run the command line; gives exit status, standard output and error."""
+    monkeypatch.setattr(app, "_keep_programs", lambda: None)
+    monkeypatch.setattr(app, "_watch_signals", lambda: None)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["grainlight", *map(str, words)])
+        status = 0
+        try:
+            app.main()
+        except SystemExit as end:
+            status = end.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def one(tmp_path):
+    path = tmp_path / "one.csv"
+    path.write_text(ONE)
+    return path

@@ -1,0 +1,84 @@
+"""What is fitted, and what is refused before."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from grainlight.core import BandMismatchError, ParameterError, RangeError, Status
+from grainlight.estimators.photometric_data import PhotometricData
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.photometry import Observation
+from grainlight.sampling.fit import (
+    FitSettings,
+    check_observation,
+    fit_observations,
+    photometric_target,
+)
+
+BANDS = ("JWST/MIRI.F560W", "JWST/MIRI.F1000W", "JWST/MIRI.F2100W")
+FLUX = np.array([6e3, 5.8e4, 1.2e5])
+
+
+@pytest.fixture(scope="module")
+def model(shell_model_folder):
+    return ShellModel.load(shell_model_folder)
+
+
+def observe(name="a", bands=BANDS, **place):
+    return Observation(name, bands, FLUX, 0.05 * FLUX, **(place or {"redshift": 2e-3}))
+
+
+def test_the_target_is_finite_at_every_draw_of_its_prior(model):
+    target = photometric_target(model, FitSettings(floor=0.0))
+    draws = target.sample_prior(jr.key(1), 64)
+    data = PhotometricData.from_observations([observe()], model.bands, num_slots=8)[0]
+    assert np.isfinite(jax.vmap(target.log_prior)(draws)).all()
+    likelihood = jax.vmap(lambda s: target.log_likelihood(s, data))(draws)
+    assert np.isfinite(likelihood).all()
+    outside = draws[0].at[0].set(3.0)
+    assert target.log_prior(outside) == -jnp.inf
+
+
+@pytest.mark.parametrize(
+    ("observation", "error", "match"),
+    [
+        (observe(redshift=0.5), RangeError, "grainlight train"),
+        (observe(distance=0.1), RangeError, "Give its distance and a redshift"),
+        (
+            observe(bands=(*BANDS[:2], "SLOAN/SDSS.r")),
+            BandMismatchError,
+            "SLOAN/SDSS.r besides",
+        ),
+    ],
+)
+def test_what_the_model_cannot_answer_is_refused(model, observation, error, match):
+    with pytest.raises(error, match=match):
+        check_observation(model, observation)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"floor": -1.0}, "floor"),
+        ({"floor": float("nan")}, "floor"),
+        ({"num_draws": 3}, "draws"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(options, match):
+    with pytest.raises((RangeError, ParameterError), match=match):
+        FitSettings(**options)
+
+
+def test_fits_of_a_table_hold_predictions_and_messages(model):
+    objects = [observe("good"), observe("far", redshift=0.5)]
+    settings = FitSettings(num_draws=100)
+    good, far = fit_observations(jr.key(1), model, objects, settings)
+    assert good.magnitudes.shape == (400, 38)
+    assert good.chi_squared.shape == (400,)
+    assert set(good.samples.derived) == {"dust_temperature", "optical_depth"}
+    assert np.isfinite(good.magnitudes).all()
+    assert bool(far.status == Status.outside)
+    assert far.samples is None
+    assert "trained range" in far.message

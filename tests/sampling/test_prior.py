@@ -1,0 +1,168 @@
+"""Priors of the user's own: densities by hand, draws, and files that do not fit."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from scipy import stats
+
+from grainlight.core import FileFormatError, ParameterError
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.sampling.prior import Density, PriorChoice
+from grainlight.simulators import named_prior
+
+THESIS = named_prior("thesis2023")
+#: Thin shells, where the edge in optical depth is far away.
+POINTS = np.array(
+    [[-5.0, -1.0, 0.3, 4.5, 6000.0, 17.0], [-4.2, -0.3, 0.8, 5.5, 9000.0, 17.5]]
+)
+LN10 = np.log(10)
+
+
+@pytest.fixture(scope="module")
+def model(shell_model_folder):
+    return ShellModel.load(shell_model_folder)
+
+
+def log_ratio(choice, model):
+    """How much the log density changes from the first point to the second."""
+    values = jax.vmap(choice.prior(model).log_prob)(jnp.asarray(POINTS))
+    return float(values[1] - values[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "density", "by_hand"),
+    [
+        ("dust_mass", Density("uniform", 1e-6, 1e-2), lambda s: LN10 * s),
+        ("dust_mass", Density("loguniform", 1e-6, 1e-2), lambda s: 0 * s),
+        (
+            "dust_mass",
+            Density("normal", 3e-5, 2e-5),
+            lambda s: stats.norm.logpdf(10**s, 3e-5, 2e-5) + LN10 * s,
+        ),
+        (
+            "dust_mass",
+            Density("lognormal", 3e-5, 0.5),
+            lambda s: stats.norm.logpdf(s, np.log10(3e-5), 0.5),
+        ),
+        ("sn_temperature", Density("uniform", 5e3, 1e4), lambda s: 0 * s),
+        ("sn_temperature", Density("loguniform", 5e3, 1e4), lambda s: -np.log(s)),
+        (
+            "sn_temperature",
+            Density("normal", 7e3, 1e3),
+            lambda s: stats.norm.logpdf(s, 7e3, 1e3),
+        ),
+        (
+            "sn_temperature",
+            Density("lognormal", 7e3, 0.1),
+            lambda s: stats.norm.logpdf(np.log10(s), np.log10(7e3), 0.1) - np.log(s),
+        ),
+    ],
+)
+def test_a_density_is_that_of_the_formula(model, name, density, by_hand):
+    choice = PriorChoice(THESIS, ((name, density),))
+    column = POINTS[:, THESIS.parameters.index(name)]
+    expected = by_hand(column)
+    assert log_ratio(choice, model) == pytest.approx(
+        expected[1] - expected[0], rel=1e-4, abs=1e-4
+    )
+
+
+def test_a_density_takes_the_place_of_one_uniform_in_the_value(model):
+    ansari = named_prior("ansari2022")
+    points = POINTS.copy()
+    points[:, 3] = [6.0, 7.0]
+    points[:, 5] = [16.5, 17.0]
+    flat = PriorChoice(
+        ansari, (("sn_luminosity", Density("loguniform", 6e5, 3e8)),)
+    ).prior(model)
+    values = jax.vmap(flat.log_prob)(jnp.asarray(points))
+    # the outer radius alone is still uniform in its value
+    assert float(values[1] - values[0]) == pytest.approx(LN10 * 0.5, abs=1e-4)
+
+
+def test_a_prior_of_the_temperature_divides_by_the_learned_density(model):
+    normal = Density("normal", 120.0, 30.0)
+    choice = PriorChoice(THESIS, (("dust_temperature", normal),))
+    temperature = jax.vmap(model.dust_temperature)(jnp.asarray(POINTS))
+    thesis = jax.vmap(model.thesis_parameters)(jnp.asarray(POINTS))
+    learned = np.asarray(jax.vmap(model.density.log_prob)(thesis))
+    expected = stats.norm.logpdf(temperature, 120, 30) + np.log(temperature) - learned
+    assert log_ratio(choice, model) == pytest.approx(
+        float(expected[1] - expected[0]), rel=1e-3, abs=1e-3
+    )
+
+
+def test_draws_follow_the_densities_and_the_edge_in_depth(model):
+    choice = PriorChoice(
+        THESIS,
+        (
+            ("dust_mass", Density("lognormal", 1e-5, 0.1)),
+            ("sn_temperature", Density("uniform", 5e3, 6e3)),
+            ("sn_luminosity", Density("normal", 2e5, 1e4)),
+        ),
+    )
+    prior = choice.prior(model)
+    draws = np.asarray(prior.sample(jr.key(3), 2_000))
+    assert draws[:, 0].std() == pytest.approx(0.1, rel=0.15)
+    assert draws[:, 4].min() >= 5e3
+    assert draws[:, 4].max() <= 6e3
+    assert (10 ** draws[:, 3]).mean() == pytest.approx(2e5, rel=0.01)
+    assert np.isfinite(jax.vmap(prior.log_prob)(jnp.asarray(draws))).all()
+    assert len(np.unique(draws[:, 0])) > 1_500
+    # negative control: the base prior is much broader
+    base = np.asarray(PriorChoice(THESIS).prior(model).sample(jr.key(3), 2_000))
+    assert base[:, 0].std() > 1
+
+
+def test_bounds_of_a_flat_density_are_those_of_the_parameter():
+    choice = PriorChoice(THESIS, (("dust_mass", Density("loguniform", 1e-4, 1e-3)),))
+    member = choice.parameters["dust_mass"]
+    assert (member.lower, member.upper) == (1e-4, 1e-3)
+    assert choice.scaled_sd["dust_mass"] == pytest.approx(1 / 12**0.5, rel=1e-3)
+    assert choice.scaled_sd["sn_temperature"] == THESIS.scaled_sd["sn_temperature"]
+
+
+def test_a_file_is_read(tmp_path):
+    path = tmp_path / "prior.toml"
+    path.write_text(
+        'base = "ansari2022"\n[dust_mass]\n'
+        'distribution = "lognormal"\nmedian = 1e-3\ndex = 0.5\n'
+    )
+    choice = PriorChoice.read(path)
+    assert choice.base.name == "ansari2022"
+    assert choice.words == "ansari2022 with dust_mass: lognormal(0.001, 0.5)"
+    stated = {"distribution": "lognormal", "median": 1e-3, "dex": 0.5}
+    assert choice.densities == {"dust_mass": stated}
+    assert PriorChoice.read("thesis2023").words == "thesis2023"
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("[broken", "TOML"),
+        ("[foo]\n", "Expected parameters among"),
+        ("dust_mass = 3\n", "Expected a distribution among"),
+        ('[dust_mass]\ndistribution = ["uniform"]\n', "Expected a distribution"),
+        ('base = "foo"\n', "Expected one of the priors"),
+        ('[dust_mass]\ndistribution = "normal"\nmean = 1\n', "numbers mean and sd"),
+        ('[dust_mass]\ndistribution = "normal"\nmean = 1\nsd = nan\n', "numbers"),
+        ('[dust_mass]\ndistribution = "normal"\nmean = 1e-3\nsd = 0\n', "width"),
+        ('[dust_mass]\ndistribution = "uniform"\nlower = 2\nupper = 1\n', "lower <"),
+        ('[dust_mass]\ndistribution = "uniform"\nlower = 0\nupper = 1\n', "inside"),
+        ('[dust_mass]\ndistribution = "lognormal"\nmedian = 9\ndex = 0.01\n', "room"),
+        ('[dust_mass]\ndistribution = "normal"\nmean = 1e-3\nsd = 1e-9\n', "room"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(tmp_path, text, match):
+    path = tmp_path / "prior.toml"
+    path.write_text(text)
+    with pytest.raises((ParameterError, FileFormatError), match=match):
+        PriorChoice.read(path)
+
+
+def test_the_temperature_needs_the_prior_that_was_learned(model):
+    normal = (("dust_temperature", Density("normal", 100.0, 30.0)),)
+    with pytest.raises(ParameterError, match="only its joint density was learned"):
+        PriorChoice(named_prior("ansari2022"), normal).prior(model)
