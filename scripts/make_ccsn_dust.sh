@@ -8,7 +8,7 @@ package=$(cd "$(dirname "$0")/.." && pwd)/src/grainlight/estimators/models/ccsn-
 
 grainlight simulate --num-parents 120000 --seed 2023 \
     --prior thesis2023=0.75 --prior ansari2022=0.25 --out "$folder/parents"
-grainlight train "$folder/parents" --out "$folder/model" --minutes 28 --epochs 1000 --seed 1
+grainlight train "$folder/parents" --out "$folder/model" --minutes 30 --epochs 1000 --seed 1
 
 mkdir -p "$package"
 for part in . outcomes density; do

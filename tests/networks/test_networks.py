@@ -9,8 +9,10 @@ from grainlight.networks import (
     ACTIVATIONS,
     AbstractConstant,
     CholeskyHead,
+    CorrelationHead,
     Flow,
     ResidualNetwork,
+    SourcesHead,
     fill_lower,
     trainable,
 )
@@ -128,3 +130,27 @@ def test_whitening_stays_finite_with_weights_that_no_inverse_survives():
     gradient = jax.grad(log_density)(wild)
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
     assert not np.all(np.isfinite(wild(features, 1e-6)))
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 8])
+@pytest.mark.parametrize("size", [0.1, 30.0])
+def test_correlation_head_has_the_variances_that_it_states(dim, size):
+    head = CorrelationHead(jr.key(0), 5, dim)
+    features = size * jr.normal(jr.key(1), (5,))
+    factor = np.asarray(head(features, 1e-6), float)
+    assert np.all(np.triu(factor, 1) == 0)
+    assert np.all(np.diag(factor) >= 0.999e-3)
+    variance = np.sum(factor**2, axis=1)
+    np.testing.assert_allclose(head.variance(features, 1e-6), variance, rtol=1e-4)
+    index = np.array([dim - 1, 0])
+    rows = head.rows(features, 1e-6, jnp.asarray(index))
+    np.testing.assert_array_equal(rows, factor[index].astype(np.float32))
+
+
+def test_fluxes_of_sources_add():
+    head = SourcesHead(jr.key(0), 3, 2, 3)
+    features, spread = jnp.array([0.3, -1.0, 2.0]), jnp.array([0.5, 4.0])
+    each = np.asarray(head.linear(features)).reshape(3, 2) + np.arange(3)[:, None]
+    flux = np.sum(10 ** (-0.4 * each * np.asarray(spread)), axis=0)
+    seen = np.asarray(spread * head(features, spread))
+    np.testing.assert_allclose(seen, -2.5 * np.log10(flux), rtol=1e-5)

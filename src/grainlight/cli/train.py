@@ -36,7 +36,7 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         time_limit_s=60 * minutes,
-        anneal_fraction=0.05,
+        anneal_fraction=0.5,
     )
     model = train_shell_model(
         jr.key(seed),

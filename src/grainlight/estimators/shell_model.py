@@ -60,6 +60,13 @@ THESIS_PARAMETERS = Parameters(
 )
 
 
+#: Scatter of the noise that the likelihood is trained under [mag]: from the best
+#: photometry to the errors of faint detections.
+BLUR = (0.01, 0.1)
+#: Star, carbon and silicate.
+NUM_SOURCES = 3
+
+
 @dataclass(frozen=True)
 class ShellModel:
     """The trained model, ready for fits.
@@ -228,6 +235,8 @@ def train_shell_model(
         mixing=scale_free_mixing(),
         gain=luminosity_gain(len(filters)),
         widths=sizes.widths,
+        blur=BLUR,
+        num_sources=NUM_SOURCES,
     )
     trained = fit_estimator(
         keys[1],
