@@ -47,6 +47,7 @@ from grainlight.sampling.fit import Fit, FitSettings, fit_observations
 RECIPE = Recipe(20_000, 2023, {"thesis2023": 0.75, "ansari2022": 0.25})
 RANK_DRAWS = 99
 FAINTEST = 32.0  # AB at 10 Mpc: three magnitudes below the limits of JWST
+ERROR = 0.05  # mag, of the simulated photometry
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sn2017eaw.ecsv"
 
 
@@ -59,29 +60,43 @@ def open_data(folder: Path | None) -> Dataset:
 
 
 def judge_likelihood(model: ShellModel, pairs: Pairs, seed: int) -> dict:
-    """NLL, errors a band, and reliability with all bands and random subsets."""
+    """NLL, errors a band, and reliability with all bands and random subsets.
+
+    The likelihood is a density under the least noise of its training, which the values
+    get; a fit adds the errors of its photometry, so that 0.05 mag is judged as well.
+    The errors a band are those of the mean alone.
+    """
     theta, condition, x = likelihood_data(pairs)
     moments = jax.jit(jax.vmap(model.likelihood.moments))(theta, condition)
-    prediction = GaussianPrediction(
-        np.asarray(moments.mean, float), np.asarray(moments.cholesky, float)
-    )
+    mean, factor = np.asarray(moments.mean, float), np.asarray(moments.factor, float)
     x = np.asarray(x, float)
     rng = np.random.default_rng(seed)
     some = rng.random(x.shape) < rng.uniform(0.1, 0.9, size=(len(x), 1))
     some[:, 0] |= ~some.any(axis=1)
     bright = x < FAINTEST
-    accuracy = measure_accuracy(prediction, x, model.bands)
+    least = model.likelihood.blur[0]
+    noisy = x + least * rng.normal(size=x.shape)
+    observed = noisy + ERROR * rng.normal(size=x.shape)
+    prediction = GaussianPrediction(mean, factor)
+    error = np.broadcast_to(ERROR * np.eye(x.shape[1]), (len(x), *2 * x.shape[1:]))
+    wide = GaussianPrediction(mean, np.concatenate([factor, error], axis=2))
+    accuracy = measure_accuracy(prediction, noisy, model.bands)
+    with_errors = measure_accuracy(wide, observed, model.bands)
     seen = measure_accuracy(prediction, x, model.bands, bright)
     return {
         "num_objects": len(x),
+        "noise_mag": least,
         "nll": accuracy.nll,
         "nll_error": accuracy.nll_error,
         "nll_per_band": accuracy.nll_per_band,
+        "nll_with_errors": with_errors.nll,
         "rmse_mag": dict(zip(model.bands, seen.errors.rmse.tolist(), strict=True)),
         "robust_mag": dict(zip(model.bands, seen.errors.scatter.tolist(), strict=True)),
         "reliability": {
-            "all bands": measure_reliability(prediction, x),
-            "random bands": measure_reliability(prediction, x, some),
+            "all bands": measure_reliability(prediction, noisy),
+            "random bands": measure_reliability(prediction, noisy, some),
+            "all bands with errors": measure_reliability(wide, observed),
+            "random bands with errors": measure_reliability(wide, observed, some),
         },
         "accuracy": seen,
     }

@@ -142,9 +142,6 @@ def test_correlation_head_has_the_variances_that_it_states(dim, size):
     assert np.all(np.diag(factor) >= 0.999e-3)
     variance = np.sum(factor**2, axis=1)
     np.testing.assert_allclose(head.variance(features, 1e-6), variance, rtol=1e-4)
-    index = np.array([dim - 1, 0])
-    rows = head.rows(features, 1e-6, jnp.asarray(index))
-    np.testing.assert_array_equal(rows, factor[index].astype(np.float32))
 
 
 def test_fluxes_of_sources_add():

@@ -21,8 +21,9 @@ $$ \tfrac12 \big[ d \ln 2\pi + \ln |C| + \mathrm{tr}\, C^{-1}
    \big( (x - \mu) (x - \mu)^T + n^2 I \big) \big] , \qquad C = L L^T + n^2 I , $$
 
 with $\ln n$ drawn evenly for every pair. It is least where $L L^T$ is the covariance of
-the residuals, whatever $n$ is. While it is annealed, correlations are left out: the
-mean and the variances are learned first, at a third of the cost.
+the residuals, whatever $n$ is. The density then is that of the outcome under the least
+of this noise: nothing finer was learned. While it is annealed, correlations are left
+out: the mean and the variances are learned first, at a third of the cost.
 """
 
 from collections.abc import Sequence
@@ -50,22 +51,25 @@ CEILING = 1000.0
 
 
 class Moments(eqx.Module):
-    """Mean and lower Cholesky factor of a Gaussian, in units of the outcome."""
+    """Mean of a Gaussian and a factor $F$ of its covariance $F F^T$.
+
+    The factor is lower triangular, or that beside a diagonal one.
+    """
 
     mean: Float[Array, " dim"]
-    cholesky: Float[Array, "dim dim"]
+    factor: Float[Array, "dim col"]
 
     @property
     def covariance(self) -> Float[Array, "dim dim"]:
         """The covariance matrix."""
-        return jnp.matmul(self.cholesky, self.cholesky.T, precision="highest")
+        return jnp.matmul(self.factor, self.factor.T, precision="highest")
 
 
 class PartialMoments(eqx.Module):
-    """Mean of some dimensions, and their rows of the Cholesky factor."""
+    """Mean of some dimensions, and their rows of the factor."""
 
     mean: Float[Array, " row"]
-    rows: Float[Array, "row dim"]
+    rows: Float[Array, "row col"]
 
     @property
     def covariance(self) -> Float[Array, "row row"]:
@@ -273,7 +277,17 @@ class GaussianLikelihood(eqx.Module):
         floor: Float[Array, ""] | float,
     ) -> Moments:
         features = self.trunk(self.inputs(theta, condition))
-        return Moments(self._mean(features), self.cholesky(features, floor))
+        return Moments(self._mean(features), self._factor(features, floor))
+
+    def _factor(
+        self, features: Float[Array, " feature"], floor: Float[Array, ""] | float
+    ) -> Float[Array, "dim col"]:
+        """The factor of the covariance, with the least noise beside it."""
+        factor = self.cholesky(features, floor)
+        if self.blur is None:
+            return factor
+        noise = jnp.diag(self.blur[0] / self.outputs.scaling.spread)
+        return jnp.concatenate([factor, noise], axis=1)
 
     def _mean(self, features: Float[Array, " feature"]) -> Float[Array, " dim"]:
         if isinstance(self.mean, SourcesHead):
@@ -283,12 +297,12 @@ class GaussianLikelihood(eqx.Module):
     def moments(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Moments:
-        """Mean and Cholesky factor of the outcome, in its units."""
+        """Mean and covariance of the outcome, in its units."""
         standard = self._standardized(theta, condition, self.floor)
         spread = self.outputs.scaling.spread
         return Moments(
             self.outputs.restore(standard.mean, theta),
-            spread[:, None] * standard.cholesky,
+            spread[:, None] * standard.factor,
         )
 
     def moments_at(
@@ -306,7 +320,10 @@ class GaussianLikelihood(eqx.Module):
         """
         features = self.trunk(self.inputs(theta, condition))
         mean = self.outputs.restore(self._mean(features), theta)
-        rows = self.cholesky.rows(features, self.floor, index)
+        if self.blur is None:
+            rows = self.cholesky.rows(features, self.floor, index)
+        else:
+            rows = self._factor(features, self.floor)[index]
         spread = self.outputs.scaling.spread[index]
         return PartialMoments(mean[index], spread[:, None] * rows)
 
@@ -343,9 +360,7 @@ class GaussianLikelihood(eqx.Module):
             squared = jnp.sum(white.residual**2) + self.dim * LOG_TWO_PI
             return -0.5 * squared - white.log_det - jnp.sum(log_spread)
         standard = self._standardized(theta, condition, floor)
-        if mask is None:
-            residual = self.outputs.standardize(x, theta) - standard.mean
-            return gaussian_log_prob(residual, standard.cholesky) - jnp.sum(log_spread)
+        mask = jnp.ones(self.dim, bool) if mask is None else mask
         there = jnp.where(mask, x, 0.0)
         residual = self.outputs.standardize(there, theta) - standard.mean
         part = marginal_log_prob(residual, standard.covariance, mask)
@@ -359,7 +374,8 @@ class GaussianLikelihood(eqx.Module):
     ) -> Float[Array, " dim"]:
         """Draw one outcome."""
         moments = self.moments(theta, condition)
-        return moments.mean + moments.cholesky @ jr.normal(key, moments.mean.shape)
+        noise = jr.normal(key, moments.factor.shape[1:])
+        return moments.mean + moments.factor @ noise
 
     def loss(
         self,

@@ -193,7 +193,7 @@ class PhotometricLikelihood(eqx.Module):
     ) -> Moments:
         condition = data.redshift[None][: self.model.num_cond]
         moments = self.model.moments(scaled, condition)
-        return Moments(moments.mean + data.distance_modulus, moments.cholesky)
+        return Moments(moments.mean + data.distance_modulus, moments.factor)
 
     def _compare(
         self, data: PhotometricData, scaled: Float[Array, " param"]
@@ -254,5 +254,5 @@ class PhotometricLikelihood(eqx.Module):
         With the scatter that the model learned; floor and errors are not added.
         """
         moments = self._moments(data, scaled)
-        noise = jr.normal(key, moments.mean.shape)
-        return moments.mean + moments.cholesky @ noise
+        noise = jr.normal(key, moments.factor.shape[1:])
+        return moments.mean + moments.factor @ noise

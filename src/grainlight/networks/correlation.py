@@ -20,7 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from grainlight.networks.cholesky import fill_lower
 
@@ -65,15 +65,6 @@ class CorrelationHead(eqx.Module):
         length = jnp.sqrt(1 + jnp.sum(below**2, axis=1))
         diagonal = jnp.sqrt(floor + (scale / length) ** 2)
         return (scale / length)[:, None] * below + jnp.diag(diagonal)
-
-    def rows(
-        self,
-        features: Float[Array, " inp"],
-        floor: Float[Array, ""] | float,
-        index: Int[Array, " row"],
-    ) -> Float[Array, "row dim"]:
-        """Some rows of the factor, in the order of `index`."""
-        return self(features, floor)[index]
 
     def variance(
         self, features: Float[Array, " inp"], floor: Float[Array, ""] | float
