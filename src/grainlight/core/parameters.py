@@ -4,11 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
+from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float
 
 from grainlight.core.errors import ParameterError
+
+LOG_TWO_PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class Parameters:
     Three coordinate systems are in use. *Physical* values (`theta`) carry the units
     of the table. *Scaled* values are log10 of those on the `log10` scale; densities
     are per unit of the scaled values. *Unconstrained* values $y$ run over all reals,
-    $s = s_0 + (s_1 - s_0) / (1 + e^{-y})$ with $s$ the scaled value.
+    $s = s_0 + (s_1 - s_0)\, \Phi(y)$ with $s$ the scaled value and $\Phi$ the normal
+    distribution function: what is uniform up to a bound has a Gaussian tail there, as
+    samplers like it.
     """
 
     members: tuple[Parameter, ...]
@@ -135,7 +139,7 @@ class Parameters:
         self, y: Float[Array, "*batch param"]
     ) -> Float[Array, "*batch param"]:
         """Unconstrained to scaled values, inside the bounds."""
-        return self.lower + (self.upper - self.lower) * jax.nn.sigmoid(y)
+        return self.lower + (self.upper - self.lower) * ndtr(y)
 
     def unconstrain(
         self, scaled: Float[Array, "*batch param"]
@@ -144,11 +148,11 @@ class Parameters:
         unit = (scaled - self.lower) / (self.upper - self.lower)
         tiny = jnp.finfo(unit.dtype).eps
         unit = jnp.clip(unit, tiny, 1 - tiny)
-        return jnp.log(unit) - jnp.log1p(-unit)
+        return ndtri(unit)
 
     def log_det_constrain(
         self, y: Float[Array, "*batch param"]
     ) -> Float[Array, "*batch"]:
         """Log volume element d(scaled) / d(unconstrained) at `y`."""
         width = jnp.log(self.upper - self.lower)
-        return jnp.sum(width + jax.nn.log_sigmoid(y) + jax.nn.log_sigmoid(-y), axis=-1)
+        return jnp.sum(width - 0.5 * (y**2 + LOG_TWO_PI), axis=-1)

@@ -143,14 +143,22 @@ def _stage(
 
 
 def difference_step(
-    key: Key[Array, ""], archive: Float[Array, "draw param"], log_step: Float[Array, ""]
+    key: Key[Array, ""],
+    archive: Float[Array, "draw param"],
+    log_step: Float[Array, ""],
+    *,
+    log_smallest: float = -1.5,
 ) -> Float[Array, " param"]:
-    """A symmetric step along the difference of two archived draws."""
+    """A symmetric step along the difference of two archived draws.
+
+    Its length relative to the best one for a Gaussian is drawn from `log_smallest` to
+    0.3, in the logarithm.
+    """
     pick_key, scale_key, jump_key, noise_key = jr.split(key, 4)
     pair = jr.randint(pick_key, (2,), 0, archive.shape[0])
     difference = archive[pair[0]] - archive[pair[1]]
     dim = archive.shape[1]
-    shrink = jnp.exp(jr.uniform(scale_key, minval=-1.5, maxval=0.3) + log_step)
+    shrink = jnp.exp(jr.uniform(scale_key, minval=log_smallest, maxval=0.3) + log_step)
     gamma = 2.38 / jnp.sqrt(2.0 * dim) * shrink
     gamma = jnp.where(jr.uniform(jump_key) < FULL_JUMP, 1.0, gamma)
     # A speck of noise lets the chain leave the span of the archive.

@@ -1,10 +1,10 @@
 """Markov chains of two Metropolis moves, both cheap where gradients are dear.
 
-A step proposes either a draw from a mixture fitted to the archive of the chain's own
-group (independence Metropolis: it crosses a bend or jumps between modes at once), or
-a difference of two archived draws (differential evolution: it walks where the
-mixture is too thin). Archive and mixture are frozen while the chain runs, so every
-step leaves the posterior invariant exactly.
+A step proposes either a draw from a mixture fitted to an archive of draws (independence
+Metropolis: it crosses a bend or jumps between modes at once), or a difference of two
+archived draws (differential evolution: it walks where the mixture is too thin). Archive
+and mixture are frozen while the chain runs, so every step leaves the posterior
+invariant exactly.
 
 References:
     Tierney (1994), Annals of Statistics 22, 1701; ter Braak & Vrugt (2008),
@@ -22,6 +22,9 @@ from jaxtyping import Array, Float, Int, Key
 from grainlight.sampling.anneal import difference_step
 from grainlight.sampling.mixture import Mixture
 from grainlight.sampling.target import Target, log_density
+
+#: The shortest steps by a difference serve where the posterior is thinnest.
+LOG_SMALLEST = -3.0
 
 
 class Guide(eqx.Module):
@@ -100,7 +103,9 @@ def _step(
     """One Metropolis step."""
     kind_key, mixture_key, difference_key, accept_key = jr.split(key, 4)
     leap = jr.uniform(kind_key) < mixture_fraction
-    local = walker.y + difference_step(difference_key, guide.archive, jnp.zeros(()))
+    local = walker.y + difference_step(
+        difference_key, guide.archive, jnp.zeros(()), log_smallest=LOG_SMALLEST
+    )
     proposed = jnp.where(leap, guide.mixture.sample(mixture_key), local)
     density = log_density(target, data, proposed)
     log_mixture = guide.mixture.log_prob(proposed)

@@ -74,6 +74,8 @@ def fit_mixture(
 
     state = jax.lax.fori_loop(0, ITERATIONS, iterate, (equal, start, shapes))
     log_weight, mean, shape = state
+    # half of the draws go evenly: a thin part of the posterior gets its share of tries
+    log_weight = jnp.logaddexp(log_weight, equal) - jnp.log(2.0)
     inverse = _inverse_factor(shape) / spread
     factor = jnp.linalg.cholesky(shape) * spread[:, None]
     return Mixture(log_weight, center + mean * spread, factor, inverse)

@@ -1,9 +1,9 @@
 """Sample the posteriors of many objects at once, each gated by itself.
 
 Every object gets `num_chains` groups of particles drawn from the prior and annealed
-apart, one chain a group. Objects that fail the gate run again, longer, guided by what
-all their chains found: a mode seen by one group is then open to all, and the chains
-must still agree on its weight.
+apart, one chain a group. What proposes the steps is learned from all groups: a mode
+seen by one is open to all, and the chains must still agree on its weight. Objects that
+fail the gate run again, longer, guided by what their chains found as well.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ from grainlight.sampling.anneal import anneal
 from grainlight.sampling.chains import Chain, Guide, run_chain
 from grainlight.sampling.diagnostics import FEWEST_DRAWS, diagnose
 from grainlight.sampling.gate import Gate
-from grainlight.sampling.mixture import fit_mixture
 from grainlight.sampling.nuts import run_nuts
+from grainlight.sampling.refine import refine
 from grainlight.sampling.settings import Settings
 from grainlight.sampling.target import Target
 
@@ -197,8 +197,9 @@ def _run_again(
     for chunk in _chunks(again, plan.settings.retry_chunk_size):
         old = _stack([outcomes[i].launch for i in chunk])
         last = _stack([outcomes[i].chain.y for i in chunk])
-        launch = _relaunch(keys[chunk], old, last, plan)
-        chains = _run(keys[chunk], target, _take(data, chunk), launch, steps, plan)
+        some = _take(data, chunk)
+        launch = _relaunch(keys[chunk], target, some, old, last, plan)
+        chains = _run(keys[chunk], target, some, launch, steps, plan)
         for index, outcome in _judge(chunk, launch, chains, gate).items():
             outcomes[index] = outcome
 
@@ -210,15 +211,16 @@ def _launch(
     """Anneal every group of every object, and fit its mixture."""
 
     def one_group(key, one_data):
-        anneal_key, fit_key = jr.split(key)
-        start = anneal(anneal_key, target, one_data, plan.settings)
-        mixture = fit_mixture(fit_key, start.archive, plan.settings.num_components)
-        return Guide(start.archive, mixture), start.archive[-1], start.finite
+        start = anneal(key, target, one_data, plan.settings)
+        return start.archive, start.archive[-1], start.finite
 
     def one_object(key, one_data):
         group_keys = jr.split(jr.fold_in(key, 0), plan.num_chains)
-        guide, start, finite = jax.vmap(lambda k: one_group(k, one_data))(group_keys)
-        return Launch(guide, start, jnp.any(finite))
+        archive, start, finite = jax.vmap(lambda k: one_group(k, one_data))(group_keys)
+        pooled = archive.reshape(-1, archive.shape[-1])
+        refine_key = jr.fold_in(key, 3)
+        guide = refine(refine_key, target, one_data, pooled, plan.settings)
+        return Launch(_to_all(guide, plan), start, jnp.any(finite))
 
     return jax.vmap(one_object)(keys, data)
 
@@ -226,6 +228,8 @@ def _launch(
 @eqx.filter_jit
 def _relaunch(
     keys: Key[Array, " object"],
+    target: Target,
+    data: Any,
     old: Launch,
     last: Float[Array, "object chain draw param"],
     plan: Plan,
@@ -240,20 +244,22 @@ def _relaunch(
         flat = draws.reshape(-1, draws.shape[-1])
         return flat[jnp.linspace(0, flat.shape[0] - 1, count).astype(int)]
 
-    def one_object(key, launch, ys):
-        old_archive = launch.guide.archive
-        half = old_archive.shape[1] // 2
-        rest = old_archive.shape[1] - half
-        archive = jnp.concatenate([thin(old_archive, half), thin(ys, rest)])
-        count = plan.settings.num_components
-        mixture = fit_mixture(jr.fold_in(key, 2), archive, count)
-        guide = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (ys.shape[0], *leaf.shape)),
-            Guide(archive, mixture),
-        )
-        return Launch(guide, ys[:, -1], launch.finite)
+    def one_object(key, one_data, launch, ys):
+        known = launch.guide.archive[0]
+        half = known.shape[0] // 2
+        archive = jnp.concatenate([thin(known, half), thin(ys, known.shape[0] - half)])
+        refine_key = jr.fold_in(key, 2)
+        guide = refine(refine_key, target, one_data, archive, plan.settings)
+        return Launch(_to_all(guide, plan), ys[:, -1], launch.finite)
 
-    return jax.vmap(one_object)(keys, old, last)
+    return jax.vmap(one_object)(keys, data, old, last)
+
+
+def _to_all(guide: Guide, plan: Plan) -> Guide:
+    """The same guide for every chain."""
+    return jax.tree.map(
+        lambda leaf: jnp.broadcast_to(leaf, (plan.num_chains, *leaf.shape)), guide
+    )
 
 
 @eqx.filter_jit

@@ -14,6 +14,8 @@ class Settings:
         stage_sweeps: Metropolis steps of every particle at each stage.
         archive_blocks: Stages after arrival whose particles join the archive.
         num_components: Components of the mixture that proposes.
+        refine_rounds: Rounds in which the mixture learns from its own draws.
+        refine_blocks: Draws of a round, in blocks of 512.
         mixture_fraction: How often the mixture proposes, not a difference.
         steps_per_draw: Metropolis steps between two recorded draws.
         burn_fraction: Draws made before the first recorded one, relative to those.
@@ -30,8 +32,10 @@ class Settings:
     stage_ess: float = 0.5
     stage_sweeps: int = 6
     archive_blocks: int = 4
-    num_components: int = 12
-    mixture_fraction: float = 0.5
+    num_components: int = 16
+    refine_rounds: int = 6
+    refine_blocks: int = 4
+    mixture_fraction: float = 0.7
     steps_per_draw: int = 12
     burn_fraction: float = 0.1
     chunk_size: int = 32
