@@ -1,10 +1,14 @@
 """The command line in this process, and the photometry that it is given."""
 
 import sys
+from functools import partial
 
 import pytest
 
 from grainlight.cli import app
+from grainlight.cli import fit as command
+from grainlight.sampling import Settings
+from grainlight.sampling.fit import FitSettings
 
 ONE = """# unit: uJy
 # redshift: 0.002
@@ -20,6 +24,8 @@ def grainlight(monkeypatch, capsys):
     """Run the command line; gives exit status, standard output and error."""
     monkeypatch.setattr(app, "_keep_programs", lambda: None)
     monkeypatch.setattr(app, "_watch_signals", lambda: None)
+    quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
+    monkeypatch.setattr(command, "FitSettings", partial(FitSettings, sampler=quick))
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["grainlight", *map(str, words)])

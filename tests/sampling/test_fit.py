@@ -10,6 +10,7 @@ from grainlight.core import BandMismatchError, ParameterError, RangeError, Statu
 from grainlight.estimators.photometric_data import PhotometricData
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.photometry import Observation
+from grainlight.sampling import Settings
 from grainlight.sampling.fit import (
     FitSettings,
     check_observation,
@@ -73,7 +74,8 @@ def test_settings_that_cannot_work_are_refused(options, match):
 
 def test_fits_of_a_table_hold_predictions_and_messages(model):
     objects = [observe("good"), observe("far", redshift=0.5)]
-    settings = FitSettings(num_draws=100)
+    quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
+    settings = FitSettings(num_draws=100, sampler=quick)
     good, far = fit_observations(jr.key(1), model, objects, settings)
     assert good.magnitudes.shape == (400, 38)
     assert good.chi_squared.shape == (400,)
