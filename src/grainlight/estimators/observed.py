@@ -45,8 +45,8 @@ class Conditional(eqx.Module):
     Attributes:
         log_prob: Log-density of the detected values.
         chi_squared: Squared length of their whitened residual.
-        shift: Change of the expectation of every latent value.
-        variance: Variance that is left to it.
+        shift: Change of the expectation of the latent values that are not detected.
+        variance: Variance that is left to them.
     """
 
     log_prob: Float[Array, ""]
@@ -71,22 +71,31 @@ def condition_on_detected(
         variance: Variance of the latent values.
         detected: Which dimensions are detected.
     """
-    both = detected[:, None] & detected[None, :]
-    eye = jnp.eye(residual.size)
-    factor = jnp.linalg.cholesky(jnp.where(both, covariance, eye))
-    known = jnp.where(detected[:, None], cross, 0.0)
-    # two solves: the compiler leaves out the large one where no limit needs it
-    shown = jnp.where(detected, residual, 0.0)
-    white_residual = solve_triangular(factor, shown, lower=True)
-    white_cross = solve_triangular(factor, known, lower=True)
-    chi_squared = jnp.sum(white_residual**2)
-    log_det = jnp.sum(jnp.log(jnp.diagonal(factor)))
+    order = jnp.argsort(~detected, stable=True)
+    known = detected[order]
+    both = known[:, None] & known[None, :]
+    below = ~known[:, None] & known[None, :]
+    # One factorization, detected dimensions first: the rows below are the whitened
+    # cross-covariances. The block of the others only has to be large enough.
+    ordered = jnp.where(both, covariance[order][:, order], 0.0)
+    ordered = ordered + jnp.where(below, cross.T[order][:, order], 0.0)
+    ordered = ordered + jnp.diag(jnp.where(known, 0.0, 1.0 + jnp.sum(variance)))
+    factor = jnp.linalg.cholesky(ordered, symmetrize_input=False)
+    diagonal = jnp.where(known, jnp.diagonal(factor), 1.0)
+    square = jnp.where(both, factor, 0.0) + jnp.diag(jnp.where(known, 0.0, 1.0))
+    shown = jnp.where(known, residual[order], 0.0)
+    white = solve_triangular(square, shown, lower=True)
+    chi_squared = jnp.sum(white**2)
+    log_det = jnp.sum(jnp.log(diagonal))
     count = jnp.sum(detected)
-    left = variance - jnp.sum(white_cross**2, axis=0)
+    rows = jnp.where(below, factor, 0.0)
+    place = jnp.argsort(order)
+    shift = jnp.matmul(rows, white, precision="highest")[place]
+    left = variance - jnp.sum(rows**2, axis=1)[place]
     return Conditional(
         -0.5 * (chi_squared + count * LOG_TWO_PI) - log_det,
         chi_squared,
-        jnp.matmul(white_residual, white_cross, precision="highest"),
+        shift,
         jnp.maximum(left, 1e-6 * variance),
     )
 
