@@ -12,7 +12,7 @@ from grainlight.estimators import (
     TrainingSettings,
     fit_estimator,
 )
-from grainlight.estimators.gaussian import expected_deviance
+from grainlight.estimators.moments import expected_deviance
 
 FALSE_ALARM = 1e-6
 SLOPE = np.array([[1.0, 2.0], [0.0, 1.0], [1.0, -1.0]])

@@ -6,11 +6,10 @@ from typing import Literal
 
 import jax.numpy as jnp
 from jax.scipy.special import ndtr, ndtri
+from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
 from grainlight.core.errors import ParameterError
-
-LOG_TWO_PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -155,4 +154,4 @@ class Parameters:
     ) -> Float[Array, "*batch"]:
         """Log volume element d(scaled) / d(unconstrained) at `y`."""
         width = jnp.log(self.upper - self.lower)
-        return jnp.sum(width - 0.5 * (y**2 + LOG_TWO_PI), axis=-1)
+        return jnp.sum(width + norm.logpdf(y), axis=-1)

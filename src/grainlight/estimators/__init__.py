@@ -10,8 +10,9 @@ from grainlight.estimators.files import (
     packaged_models,
     save_estimator,
 )
-from grainlight.estimators.gaussian import GaussianLikelihood, Moments, PartialMoments
+from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.mixing import Inputs, Outputs
+from grainlight.estimators.moments import Moments
 from grainlight.estimators.observed import Kind, observed_log_prob
 from grainlight.estimators.photometric import FIVE_PER_CENT, PhotometricLikelihood
 from grainlight.estimators.photometric_data import PhotometricData
@@ -30,7 +31,6 @@ __all__ = [
     "Kind",
     "Moments",
     "Outputs",
-    "PartialMoments",
     "PhotometricData",
     "PhotometricLikelihood",
     "SavedEstimator",

@@ -34,10 +34,15 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.estimators.mixing import Inputs, Outputs
+from grainlight.estimators.moments import (
+    LOG_TWO_PI,
+    Moments,
+    expected_deviance,
+    marginal_log_prob,
+)
 from grainlight.networks import (
     CholeskyHead,
     CorrelationHead,
@@ -45,96 +50,8 @@ from grainlight.networks import (
     SourcesHead,
 )
 
-LOG_TWO_PI = float(np.log(2 * np.pi))
 #: Loss of one pair above which it grows as a logarithm only.
 CEILING = 1000.0
-
-
-class Moments(eqx.Module):
-    """Mean of a Gaussian and a factor $F$ of its covariance $F F^T$.
-
-    The factor is lower triangular, or that beside a diagonal one.
-    """
-
-    mean: Float[Array, " dim"]
-    factor: Float[Array, "dim col"]
-
-    @property
-    def covariance(self) -> Float[Array, "dim dim"]:
-        """The covariance matrix."""
-        return jnp.matmul(self.factor, self.factor.T, precision="highest")
-
-
-class PartialMoments(eqx.Module):
-    """Mean of some dimensions, and their rows of the factor."""
-
-    mean: Float[Array, " row"]
-    rows: Float[Array, "row col"]
-
-    @property
-    def covariance(self) -> Float[Array, "row row"]:
-        """Covariance of these dimensions: their exact marginal."""
-        return jnp.matmul(self.rows, self.rows.T, precision="highest")
-
-
-def gaussian_log_prob(
-    residual: Float[Array, " dim"], cholesky: Float[Array, "dim dim"]
-) -> Float[Array, ""]:
-    """Log-density of a Gaussian at a distance `residual` from its mean."""
-    white = solve_triangular(cholesky, residual, lower=True)
-    log_det = jnp.sum(jnp.log(jnp.diagonal(cholesky)))
-    return -0.5 * (white @ white + residual.size * LOG_TWO_PI) - log_det
-
-
-def marginal_log_prob(
-    residual: Float[Array, " dim"],
-    covariance: Float[Array, "dim dim"],
-    mask: Bool[Array, " dim"],
-) -> Float[Array, ""]:
-    """Log-density of the dimensions under `mask`, the others marginalized exactly.
-
-    Shapes stay: masked rows and columns become those of the identity, their residual
-    zero.
-    """
-    both = mask[:, None] & mask[None, :]
-    factor = jnp.linalg.cholesky(jnp.where(both, covariance, jnp.eye(residual.size)))
-    full = gaussian_log_prob(jnp.where(mask, residual, 0.0), factor)
-    return full + 0.5 * LOG_TWO_PI * jnp.sum(~mask)
-
-
-@jax.custom_vjp
-def expected_deviance(
-    residual: Float[Array, " dim"],
-    covariance: Float[Array, "dim dim"],
-    noise: Float[Array, " dim"],
-) -> Float[Array, ""]:
-    r"""$\ln |C| + \mathrm{tr}\, C^{-1} (r r^T + \mathrm{diag}\, n^2)$.
-
-    The gradient is written out, in products of $C^{-1}$: that through a factorization
-    costs three times as much. It is exact in `residual` and `covariance`; `noise` is
-    taken as constant.
-    """
-    return _expected_deviance(residual, covariance, noise)[0]
-
-
-def _expected_deviance(residual, covariance, noise):
-    lower = jnp.linalg.cholesky(covariance)
-    inverse = solve_triangular(lower, jnp.eye(residual.size), lower=True)
-    precision = inverse.T @ inverse
-    pull = precision @ residual
-    value = 2 * jnp.sum(jnp.log(jnp.diagonal(lower))) + residual @ pull
-    value = value + jnp.sum(noise**2 * jnp.diagonal(precision))
-    return value, (precision, pull, noise)
-
-
-def _expected_deviance_gradient(saved, cotangent):
-    precision, pull, noise = saved
-    scaled = precision * noise
-    in_covariance = precision - jnp.outer(pull, pull) - scaled @ scaled.T
-    return 2 * cotangent * pull, cotangent * in_covariance, jnp.zeros_like(noise)
-
-
-expected_deviance.defvjp(_expected_deviance, _expected_deviance_gradient)
 
 
 class GaussianLikelihood(eqx.Module):
@@ -151,7 +68,7 @@ class GaussianLikelihood(eqx.Module):
         mean: Linear head of the mean, or of the sources whose sum it is.
         cholesky: Linear head of the covariance.
         floor: Least conditional variance, in standardized units.
-        initial_floor: The same at the start of training.
+        initial_floor: The same at the start of training without `blur`.
         blur: Least and largest scatter of the noise of the objective, in the unit of
             the outcome; none for the objective without noise.
     """
@@ -310,7 +227,7 @@ class GaussianLikelihood(eqx.Module):
         theta: Float[Array, " param"],
         condition: Float[Array, " cond"],
         index: Int[Array, " row"],
-    ) -> PartialMoments:
+    ) -> Moments:
         """Moments of some dimensions of the outcome, at their cost.
 
         Args:
@@ -325,7 +242,7 @@ class GaussianLikelihood(eqx.Module):
         else:
             rows = self._factor(features, self.floor)[index]
         spread = self.outputs.scaling.spread[index]
-        return PartialMoments(mean[index], spread[:, None] * rows)
+        return Moments(mean[index], spread[:, None] * rows)
 
     def log_prob(
         self,

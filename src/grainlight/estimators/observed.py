@@ -23,12 +23,11 @@ from enum import IntEnum
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import log_ndtr
 from jaxtyping import Array, Bool, Float, Int
 
-LOG_TWO_PI = float(np.log(2 * np.pi))
+from grainlight.estimators.moments import LOG_TWO_PI
 
 
 class Kind(IntEnum):

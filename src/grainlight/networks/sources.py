@@ -14,7 +14,6 @@ import math
 
 import equinox as eqx
 import jax.numpy as jnp
-import jax.random as jr
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 
@@ -35,7 +34,7 @@ class SourcesHead(eqx.Module):
     def __init__(
         self, key: Key[Array, ""], in_size: int, dim: int, num_sources: int
     ) -> None:
-        self.linear = eqx.nn.Linear(in_size, num_sources * dim, key=jr.fold_in(key, 0))
+        self.linear = eqx.nn.Linear(in_size, num_sources * dim, key=key)
         self.num_sources = num_sources
 
     def __call__(

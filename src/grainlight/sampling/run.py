@@ -208,7 +208,7 @@ def _run_again(
 def _launch(
     keys: Key[Array, " object"], target: Target, data: Any, plan: Plan
 ) -> Launch:
-    """Anneal every group of every object, and fit its mixture."""
+    """Anneal every group of every object, and learn what proposes its steps."""
 
     def one_group(key, one_data):
         start = anneal(key, target, one_data, plan.settings)
