@@ -227,22 +227,47 @@ class GaussianLikelihood(eqx.Module):
         theta: Float[Array, " param"],
         condition: Float[Array, " cond"],
         index: Int[Array, " row"],
-    ) -> Moments:
-        """Moments of some dimensions of the outcome, at their cost.
+    ) -> tuple[Float[Array, " row"], Float[Array, "row row"]]:
+        """Mean and covariance of some dimensions of the outcome, at their cost.
+
+        Args:
+            theta: Scaled parameters.
+            condition: Conditions.
+            index: Which dimensions, in any order; a repeated one is as if new.
+        """
+        features = self.trunk(self.inputs(theta, condition))
+        mean = self.outputs.restore(self._mean(features), theta)
+        if isinstance(self.cholesky, CholeskyHead):
+            rows = self.cholesky.rows(features, self.floor, index)
+        else:
+            rows = self.cholesky(features, self.floor)[index]
+        rows = self.outputs.scaling.spread[index, None] * rows
+        covariance = jnp.matmul(rows, rows.T, precision="highest")
+        if self.blur is not None:
+            covariance = covariance + self.blur[0] ** 2 * jnp.eye(index.size)
+        return mean[index], covariance
+
+    def scatter_at(
+        self,
+        theta: Float[Array, " param"],
+        condition: Float[Array, " cond"],
+        index: Int[Array, " row"],
+    ) -> tuple[Float[Array, " row"], Float[Array, " row"]]:
+        """Means and variances of some dimensions: with `blur`, at a third of the cost.
 
         Args:
             theta: Scaled parameters.
             condition: Conditions.
             index: Which dimensions, in any order.
         """
+        if self.blur is None:
+            mean, covariance = self.moments_at(theta, condition, index)
+            return mean, jnp.diagonal(covariance)
         features = self.trunk(self.inputs(theta, condition))
         mean = self.outputs.restore(self._mean(features), theta)
-        if self.blur is None:
-            rows = self.cholesky.rows(features, self.floor, index)
-        else:
-            rows = self._factor(features, self.floor)[index]
-        spread = self.outputs.scaling.spread[index]
-        return Moments(mean[index], spread[:, None] * rows)
+        variance = self.cholesky.variance(features, self.floor)
+        variance = self.outputs.scaling.spread**2 * variance + self.blur[0] ** 2
+        return mean[index], variance[index]
 
     def log_prob(
         self,

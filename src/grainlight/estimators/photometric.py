@@ -51,7 +51,8 @@ from jax.scipy.special import log_ndtr
 from jaxtyping import Array, Float, Key
 
 from grainlight.core import BandMismatchError
-from grainlight.estimators.gaussian import GaussianLikelihood, Moments
+from grainlight.estimators.gaussian import GaussianLikelihood
+from grainlight.estimators.moments import LOG_TWO_PI, Moments
 from grainlight.estimators.observed import Conditional, Kind, condition_on_detected
 from grainlight.estimators.photometric_data import PhotometricData
 from grainlight.photometry import AB_ZERO_POINT_NJY, luptitude, luptitude_slope
@@ -160,6 +161,23 @@ def _tangent(
     return noise * jnp.exp(scaled), _POGSON * jnp.expm1(scaled)
 
 
+def _below(
+    data: PhotometricData,
+    mean: Float[Array, " band"],
+    variance: Float[Array, " band"],
+) -> Float[Array, ""]:
+    """Log-probability of all limits, for Gaussian magnitudes."""
+    if not data.has_limits:
+        return jnp.zeros(())
+    limited = data.kind == Kind.limit
+    limit = jnp.where(limited, data.flux, 1.0)
+    limit_mag = AB_ZERO_POINT_NJY - _POGSON * jnp.log(limit)
+    distance = jnp.where(limited, mean - limit_mag, 0.0)
+    variance = jnp.where(limited, variance, 1.0)
+    below = limit_log_prob(distance, variance, data.error / limit)
+    return jnp.sum(jnp.where(limited, below, 0.0))
+
+
 class PhotometricLikelihood(eqx.Module):
     """How probable an observation is, for scaled parameters.
 
@@ -199,10 +217,10 @@ class PhotometricLikelihood(eqx.Module):
         self, data: PhotometricData, scaled: Float[Array, " param"]
     ) -> tuple[Float[Array, " band"], Conditional]:
         condition = data.redshift[None][: self.model.num_cond]
-        part = self.model.moments_at(scaled, condition, data.index)
-        mean = part.mean + data.distance_modulus
+        mean, covariance = self.model.moments_at(scaled, condition, data.index)
+        mean = mean + data.distance_modulus
         spread = self.floor_mag**2 * jnp.eye(mean.size)
-        latent = part.covariance + spread + data.distance_modulus_error**2
+        latent = covariance + spread + data.distance_modulus_error**2
         softening = SOFTENING * data.error
         model = model_asinh(mean, softening)
         noise = data.error * luptitude_slope(data.flux, softening)
@@ -221,15 +239,34 @@ class PhotometricLikelihood(eqx.Module):
     ) -> Float[Array, ""]:
         """Log-probability of the observation, per asinh magnitude of its detections."""
         mean, known = self._compare(data, scaled)
-        if not data.has_limits:
-            return known.log_prob
-        limited = data.kind == Kind.limit
-        limit = jnp.where(limited, data.flux, 1.0)
-        limit_mag = AB_ZERO_POINT_NJY - _POGSON * jnp.log(limit)
-        distance = jnp.where(limited, mean + known.shift - limit_mag, 0.0)
-        variance = jnp.where(limited, known.variance, 1.0)
-        below = limit_log_prob(distance, variance, data.error / limit)
-        return known.log_prob + jnp.sum(jnp.where(limited, below, 0.0))
+        return known.log_prob + _below(data, mean + known.shift, known.variance)
+
+    def log_draft(
+        self, data: PhotometricData, scaled: Float[Array, " param"]
+    ) -> Float[Array, ""]:
+        """The same, but as if nothing but the distance were shared by bands.
+
+        It costs a fraction and comes close, because the correlated scatter is less
+        than floor and errors; limits are not conditioned on detections.
+        """
+        condition = data.redshift[None][: self.model.num_cond]
+        mean, variance = self.model.scatter_at(scaled, condition, data.index)
+        mean = mean + data.distance_modulus
+        latent = variance + self.floor_mag**2
+        softening = SOFTENING * data.error
+        model = model_asinh(mean, softening)
+        noise = data.error * luptitude_slope(data.flux, softening)
+        detected = data.kind == Kind.detected
+        residual = jnp.where(detected, luptitude(data.flux, softening) - model.value, 0)
+        shared = jnp.where(detected, model.slope * data.distance_modulus_error, 0.0)
+        total = jnp.where(detected, model.slope**2 * latent + noise**2, 1.0)
+        # one direction is shared: its inverse and determinant are written out
+        excess = 1 + jnp.sum(shared**2 / total)
+        pull = jnp.sum(shared * residual / total)
+        chi_squared = jnp.sum(residual**2 / total) - pull**2 / excess
+        log_det = jnp.sum(jnp.log(total)) + jnp.log(excess)
+        known = -0.5 * (chi_squared + log_det + jnp.sum(detected) * LOG_TWO_PI)
+        return known + _below(data, mean, latent + data.distance_modulus_error**2)
 
     def chi_squared(
         self, data: PhotometricData, scaled: Float[Array, " param"]

@@ -6,11 +6,15 @@ have a given effective number, resamples, and moves the particles by
 differential-evolution Metropolis steps, whose proposals are differences of two
 particles of the group as it stood when the stage began.
 
+A target may have a draft, a cheap likelihood that is close to its own. Then the way
+ends at the posterior of the draft: what follows goes the rest.
+
 References:
     Del Moral, Doucet & Jasra (2006), JRSS B 68, 411 (sequential Monte Carlo);
     ter Braak (2006), Statistics and Computing 16, 239 (differential evolution).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -20,11 +24,20 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.sampling.settings import Settings
-from grainlight.sampling.target import LogDensity, Target, draw_prior, log_density
+from grainlight.sampling.target import (
+    LogDensity,
+    Target,
+    draw_prior,
+    has_draft,
+    log_density,
+    log_draft,
+)
 
 BISECTIONS = 24
 FULL_JUMP = 0.1  # how often the whole difference is used: it leaps between modes
 TARGET_ACCEPTANCE = 0.25
+
+Evaluate = Callable[[Float[Array, " param"]], LogDensity]
 
 
 class Population(eqx.Module):
@@ -66,10 +79,22 @@ class Start(eqx.Module):
 
 
 def anneal(key: Key[Array, ""], target: Target, data: Any, settings: Settings) -> Start:
-    """Lead one group of particles of one object from the prior to the posterior."""
+    """Lead one group of particles of one object from the prior to the posterior.
+
+    Args:
+        key: Random key.
+        target: Prior and likelihood, or the draft of it.
+        data: What was observed of one object.
+        settings: How it is done.
+    """
     prior_key, stage_key = jr.split(key)
+    near = log_draft if has_draft(target) else log_density
+
+    def evaluate(y: Float[Array, " param"]) -> LogDensity:
+        return near(target, data, y)
+
     y = draw_prior(prior_key, target, settings.num_particles)
-    density = jax.vmap(lambda point: log_density(target, data, point))(y)
+    density = jax.vmap(evaluate)(y)
     finite = jnp.any(density.finite)
     zero, none = jnp.zeros(()), jnp.zeros((), int)
     archive = jnp.tile(y, (settings.archive_blocks, 1, 1))
@@ -80,7 +105,7 @@ def anneal(key: Key[Array, ""], target: Target, data: Any, settings: Settings) -
 
     def one_stage(population: Population) -> Population:
         key = jr.fold_in(stage_key, population.stage + population.num_blocks)
-        return _stage(key, target, data, population, settings)
+        return _stage(key, evaluate, population, settings)
 
     last = jax.lax.while_loop(unfinished, one_stage, first)
     flat = last.archive.reshape(-1, y.shape[1])
@@ -112,8 +137,7 @@ def next_beta(
 
 def _stage(
     key: Key[Array, ""],
-    target: Target,
-    data: Any,
+    evaluate: Evaluate,
     population: Population,
     settings: Settings,
 ) -> Population:
@@ -133,7 +157,7 @@ def _stage(
         jax.tree.map(lambda v: v[picked], population.density),
     )
     y, density, log_step = _mutate(
-        move_key, target, data, moving, beta, population.log_step, settings.stage_sweeps
+        move_key, evaluate, moving, beta, population.log_step, settings.stage_sweeps
     )
     rolled = jnp.roll(population.archive, -1, axis=0).at[-1].set(y)
     archive = jnp.where(arrived, rolled, population.archive)
@@ -168,8 +192,7 @@ def difference_step(
 
 def _mutate(
     key: Key[Array, ""],
-    target: Target,
-    data: Any,
+    evaluate: Evaluate,
     moving: tuple[Float[Array, "particle param"], LogDensity],
     beta: Float[Array, ""],
     log_step: Float[Array, ""],
@@ -183,7 +206,7 @@ def _mutate(
         step_key, accept_key = jr.split(sweep_key)
         step = jax.vmap(lambda k: difference_step(k, archive, log_step))
         proposed = y + step(jr.split(step_key, count))
-        new = jax.vmap(lambda point: log_density(target, data, point))(proposed)
+        new = jax.vmap(evaluate)(proposed)
         gain = new.prior - density.prior
         gain = gain + beta * (new.likelihood - density.likelihood)
         accept = jnp.log(jr.uniform(accept_key, (count,))) < gain

@@ -17,6 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Int, Key
 
 from grainlight.sampling.anneal import difference_step
@@ -25,17 +26,19 @@ from grainlight.sampling.target import Target, log_density
 
 #: The shortest steps by a difference serve where the posterior is thinnest.
 LOG_SMALLEST = -3.0
+#: How often the step is a difference.
+DIFFERENCE_FRACTION = 0.1
 
 
 class Guide(eqx.Module):
     """What proposes the steps of a chain, frozen while it runs.
 
     Attributes:
-        archive: Unconstrained draws close to the posterior.
+        archive: Draws close to the posterior, in the coordinates of the mixture.
         mixture: A mixture fitted to them.
     """
 
-    archive: Float[Array, "draw param"]
+    archive: Float[Array, "*object draw param"]
     mixture: Mixture
 
 
@@ -52,12 +55,18 @@ class Chain(eqx.Module):
 
 
 class Walker(eqx.Module):
-    """Where a chain stands: point, log-posterior, log-density of the mixture."""
+    """Where a chain stands: point, log-posterior, log-densities of the components."""
 
     y: Float[Array, " param"]
     log_posterior: Float[Array, ""]
-    log_mixture: Float[Array, ""]
+    log_parts: Float[Array, " component"]
     accepted: Int[Array, ""]
+
+
+def stand(target: Target, data: Any, guide: Guide, y: Float[Array, " param"]) -> Walker:
+    """A walker at a point."""
+    posterior = log_density(target, data, y).posterior
+    return Walker(y, posterior, guide.mixture.log_parts(y), jnp.zeros((), int))
 
 
 def run_chain(
@@ -75,7 +84,7 @@ def run_chain(
     """Run one chain of one object; `steps_per_draw` may vary without recompiling."""
 
     def step(walker: Walker, step_key: Key[Array, ""]) -> Walker:
-        return _step(step_key, target, data, guide, walker, mixture_fraction)
+        return metropolis_step(step_key, target, data, guide, walker, mixture_fraction)
 
     def draw(walker: Walker, draw_key: Key[Array, ""]):
         def one(index, state):
@@ -84,15 +93,13 @@ def run_chain(
         walker = jax.lax.fori_loop(0, steps_per_draw, one, walker)
         return walker, walker.y
 
-    posterior = log_density(target, data, start).posterior
-    none = jnp.zeros((), int)
-    first = Walker(start, posterior, guide.mixture.log_prob(start), none)
+    first = stand(target, data, guide, start)
     total = num_burn + num_draws
     last, ys = jax.lax.scan(draw, first, jr.split(key, total))
     return Chain(ys[num_burn:], last.accepted / (total * steps_per_draw))
 
 
-def _step(
+def metropolis_step(
     key: Key[Array, ""],
     target: Target,
     data: Any,
@@ -101,20 +108,56 @@ def _step(
     mixture_fraction: float,
 ) -> Walker:
     """One Metropolis step."""
-    kind_key, mixture_key, difference_key, accept_key = jr.split(key, 4)
-    leap = jr.uniform(kind_key) < mixture_fraction
-    local = walker.y + difference_step(
+    kind_key, leap_key, regional_key, difference_key, accept_key = jr.split(key, 5)
+    kind = jr.uniform(kind_key)
+    straight = guide.mixture.straight
+    leap, walk = kind < mixture_fraction, kind > 1 - DIFFERENCE_FRACTION
+    scale, regional = regional_step(regional_key, guide.mixture, walker.log_parts)
+    difference = difference_step(
         difference_key, guide.archive, jnp.zeros(()), log_smallest=LOG_SMALLEST
     )
-    proposed = jnp.where(leap, guide.mixture.sample(mixture_key), local)
+    step = jnp.where(walk, difference, regional)
+    proposed = jnp.where(
+        leap,
+        guide.mixture.sample(leap_key),
+        straight.inverse(straight(walker.y) + step),
+    )
     density = log_density(target, data, proposed)
-    log_mixture = guide.mixture.log_prob(proposed)
-    gain = density.posterior - walker.log_posterior
-    gain = gain + jnp.where(leap, walker.log_mixture - log_mixture, 0.0)
+    log_parts = guide.mixture.log_parts(proposed)
+    back = jnp.where(
+        leap,
+        logsumexp(walker.log_parts) - logsumexp(log_parts),
+        log_ratio_back(guide.mixture, walker.log_parts, log_parts, step, scale),
+    )
+    gain = density.posterior - walker.log_posterior + jnp.where(walk, 0.0, back)
     accept = (jnp.log(jr.uniform(accept_key)) < gain) & density.finite
     return Walker(
         jnp.where(accept, proposed, walker.y),
         jnp.where(accept, density.posterior, walker.log_posterior),
-        jnp.where(accept, log_mixture, walker.log_mixture),
+        jnp.where(accept, log_parts, walker.log_parts),
         walker.accepted + accept,
     )
+
+
+def regional_step(
+    key: Key[Array, ""], mixture: Mixture, log_parts: Float[Array, " component"]
+) -> tuple[Float[Array, ""], Float[Array, " param"]]:
+    """A Gaussian step in the shape of a component that answers for this place."""
+    pick_key, scale_key, normal_key = jr.split(key, 3)
+    dim = mixture.mean.shape[1]
+    shrink = jnp.exp(jr.uniform(scale_key, minval=-1.5, maxval=0.3))
+    scale = 2.38 / jnp.sqrt(float(dim)) * shrink
+    index = jr.categorical(pick_key, log_parts)
+    return scale, scale * (mixture.factor[index] @ jr.normal(normal_key, (dim,)))
+
+
+def log_ratio_back(
+    mixture: Mixture,
+    here: Float[Array, " component"],
+    there: Float[Array, " component"],
+    step: Float[Array, " param"],
+    scale: Float[Array, ""],
+) -> Float[Array, ""]:
+    """Log of the density of the regional step back over that of the step there."""
+    back = mixture.log_step(jax.nn.log_softmax(there), step, scale)
+    return back - mixture.log_step(jax.nn.log_softmax(here), step, scale)

@@ -143,6 +143,12 @@ class PhotometricTarget(eqx.Module):
         """Log-probability of the observation."""
         return self.likelihood.log_prob(data, scaled)
 
+    def log_draft(
+        self, scaled: Float[Array, " param"], data: PhotometricData
+    ) -> Float[Array, ""]:
+        """The same without correlations of the model scatter."""
+        return self.likelihood.log_draft(data, scaled)
+
 
 def photometric_target(model: ShellModel, settings: FitSettings) -> PhotometricTarget:
     """What a sampler needs to know of a model under these settings."""

@@ -8,6 +8,8 @@ from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float, Key
 
+from grainlight.sampling.straighten import Straightening, fit_straightening
+
 FREEDOM = 6.0  # degrees of freedom: tails heavy enough for a bounded, flat direction
 ITERATIONS = 20
 
@@ -16,16 +18,18 @@ class Mixture(eqx.Module):
     """A mixture of multivariate Student distributions.
 
     Attributes:
+        straight: Map to the coordinates in which it is one.
         log_weight: Log-weights of the components, summing to one.
         mean: Centers.
         factor: Lower Cholesky factors of the shape matrices.
         inverse: Inverses of the factors.
     """
 
-    log_weight: Float[Array, " component"]
-    mean: Float[Array, "component param"]
-    factor: Float[Array, "component param param"]
-    inverse: Float[Array, "component param param"]
+    straight: Straightening
+    log_weight: Float[Array, "*object component"]
+    mean: Float[Array, "*object component param"]
+    factor: Float[Array, "*object component param param"]
+    inverse: Float[Array, "*object component param param"]
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, " param"]:
         """One draw."""
@@ -35,21 +39,47 @@ class Mixture(eqx.Module):
         # A chi-squared of six degrees of freedom is a sum of three exponentials.
         chi_squared = 2 * jnp.sum(jr.exponential(tail_key, (int(FREEDOM) // 2,)))
         stretched = normal * jnp.sqrt(FREEDOM / chi_squared)
-        return self.mean[index] + self.factor[index] @ stretched
+        return self.straight.inverse(self.mean[index] + self.factor[index] @ stretched)
 
     def log_prob(self, y: Float[Array, " param"]) -> Float[Array, ""]:
         """Normalized log-density."""
+        return logsumexp(self.log_parts(y))
+
+    def log_parts(self, y: Float[Array, " param"]) -> Float[Array, " component"]:
+        """Log-densities of the weighted components, whose sum is the density."""
         dim = y.shape[0]
-        white = jnp.einsum("kij,kj->ki", self.inverse, y - self.mean)
-        distance = jnp.sum(white**2, axis=-1)
-        log_det = jnp.sum(
-            jnp.log(jnp.diagonal(self.inverse, axis1=-2, axis2=-1)), axis=-1
-        )
+        distance = self._squared_distance(self.straight(y) - self.mean)
         half = 0.5 * (FREEDOM + dim)
         constant = gammaln(half) - gammaln(0.5 * FREEDOM)
         constant = constant - 0.5 * dim * jnp.log(FREEDOM * jnp.pi)
-        kernel = constant + log_det - half * jnp.log1p(distance / FREEDOM)
-        return logsumexp(self.log_weight + kernel)
+        kernel = constant + self._log_det() - half * jnp.log1p(distance / FREEDOM)
+        return self.log_weight + kernel + self.straight.log_det
+
+    def log_step(
+        self,
+        log_share: Float[Array, " component"],
+        step: Float[Array, " param"],
+        scale: Float[Array, ""],
+    ) -> Float[Array, ""]:
+        """Log-density of a Gaussian step whose shape is drawn from the components.
+
+        Args:
+            log_share: Log-probability of the shape of each component.
+            step: The step.
+            scale: Factor on the shapes.
+        """
+        distance = self._squared_distance(jnp.broadcast_to(step, self.mean.shape))
+        return logsumexp(log_share + self._log_det() - 0.5 * distance / scale**2)
+
+    def _log_det(self) -> Float[Array, " component"]:
+        """Log-determinants of the inverse factors."""
+        diagonal = jnp.diagonal(self.inverse, axis1=-2, axis2=-1)
+        return jnp.sum(jnp.log(diagonal), axis=-1)
+
+    def _squared_distance(
+        self, offset: Float[Array, "component param"]
+    ) -> Float[Array, " component"]:
+        return jnp.sum(jnp.einsum("kij,kj->ki", self.inverse, offset) ** 2, axis=-1)
 
 
 def fit_mixture(
@@ -61,8 +91,8 @@ def fit_mixture(
     latter is as thick as the bend of a curved posterior.
     """
     count, dim = draws.shape
-    center, spread = jnp.mean(draws, axis=0), jnp.std(draws, axis=0) + 1e-6
-    white = (draws - center) / spread
+    straight = fit_straightening(draws)
+    white = jax.vmap(straight)(draws)
     start = white[jr.choice(key, count, (num_components,), replace=False)]
     equal = jnp.full(num_components, -jnp.log(num_components))
     shapes = jnp.tile(jnp.cov(white.T).reshape(dim, dim), (num_components, 1, 1))
@@ -76,9 +106,8 @@ def fit_mixture(
     log_weight, mean, shape = state
     # half of the draws go evenly: a thin part of the posterior gets its share of tries
     log_weight = jnp.logaddexp(log_weight, equal) - jnp.log(2.0)
-    inverse = _inverse_factor(shape) / spread
-    factor = jnp.linalg.cholesky(shape) * spread[:, None]
-    return Mixture(log_weight, center + mean * spread, factor, inverse)
+    inverse, factor = _inverse_factor(shape), jnp.linalg.cholesky(shape)
+    return Mixture(straight, log_weight, mean, factor, inverse)
 
 
 def _inverse_factor(shape):

@@ -13,17 +13,35 @@ References:
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, Key
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.sampling.chains import Guide
 from grainlight.sampling.mixture import Mixture, fit_mixture
 from grainlight.sampling.settings import Settings
-from grainlight.sampling.target import Target, log_density
+from grainlight.sampling.target import LOWEST, Target, log_density
 
 BLOCK = 512  # draws whose densities are computed together
+
+
+class Pool(eqx.Module):
+    """All draws so far, with what they were drawn from; later rounds are empty.
+
+    Attributes:
+        y: Draws of every round.
+        log_posterior: Their log-posterior, `LOWEST` where it is not finite.
+        log_proposals: Log of the sum of the densities of all rounds so far there.
+        mixtures: What each round drew from.
+    """
+
+    y: Float[Array, "round draw param"]
+    log_posterior: Float[Array, "round draw"]
+    log_proposals: Float[Array, "round draw"]
+    mixtures: Mixture
 
 
 def refine(
@@ -32,45 +50,89 @@ def refine(
     data: Any,
     draws: Float[Array, "draw param"],
     settings: Settings,
-) -> Guide:
-    """A guide for all chains of one object, learned from draws near its posterior."""
+) -> tuple[Guide, Bool[Array, ""]]:
+    """A guide for all chains of one object, learned from draws near its posterior.
+
+    Args:
+        key: Random key.
+        target: Prior and likelihood.
+        data: What was observed of one object.
+        draws: Unconstrained draws; most should lie near the posterior.
+        settings: How it is done.
+
+    Returns:
+        The guide, and whether any density was finite.
+    """
     first_key, round_key = jr.split(key)
     mixture = fit_mixture(first_key, draws, settings.num_components)
+    rounds, total = settings.refine_rounds, settings.refine_blocks * BLOCK
+    none = jnp.full((rounds, total), LOWEST)
+    stacked = jax.tree.map(
+        lambda leaf: jnp.tile(leaf, (rounds,) + leaf.ndim * (1,)), mixture
+    )
+    empty = jnp.zeros((rounds, total, draws.shape[1]))
+    pool = Pool(empty, none, none, stacked)
 
-    def one_round(guide: Guide, key: Key[Array, ""]) -> tuple[Guide, None]:
-        return _round(key, target, data, guide, settings), None
+    def one_round(
+        state: tuple[Pool, Mixture], step: tuple[Int[Array, ""], Key[Array, ""]]
+    ):
+        number, key = step
+        draw_key, pick_key, fit_key = jr.split(key, 3)
+        pool = _extend(draw_key, target, data, *state, number, settings)
+        share = jnp.maximum(0.5 ** (number + 1.0), 0.125)
+        archive = _gather(pick_key, pool, draws, share, settings.archive_size)
+        mixture = fit_mixture(fit_key, archive, settings.num_components)
+        return (pool, mixture), archive
 
-    keys = jr.split(round_key, settings.refine_rounds)
-    guide, _ = jax.lax.scan(one_round, Guide(draws, mixture), keys)
-    return guide
-
-
-def _round(
-    key: Key[Array, ""], target: Target, data: Any, guide: Guide, settings: Settings
-) -> Guide:
-    draw_key, pick_key, thin_key, fit_key = jr.split(key, 4)
-    total = settings.refine_blocks * BLOCK
-    keys = jr.split(draw_key, total).reshape(settings.refine_blocks, BLOCK)
-
-    def weigh(keys):
-        y = jax.vmap(guide.mixture.sample)(keys)
-        return y, jax.vmap(lambda one: _log_weight(target, data, guide.mixture, one))(y)
-
-    y, log_weight = jax.lax.map(weigh, keys)
-    y = y.reshape(total, -1)
-    count = guide.archive.shape[0]
-    new = y[pick_by_weight(pick_key, log_weight.reshape(-1), count - count // 2)]
-    old = guide.archive[jr.permutation(thin_key, count)[: count // 2]]
-    archive = jnp.concatenate([old, new])
-    return Guide(archive, fit_mixture(fit_key, archive, settings.num_components))
+    numbers = jnp.arange(rounds)
+    keys = jr.split(round_key, rounds)
+    (pool, mixture), archives = jax.lax.scan(
+        one_round, (pool, mixture), (numbers, keys)
+    )
+    finite = jnp.any(pool.log_posterior > LOWEST)
+    return Guide(jax.vmap(mixture.straight)(archives[-1]), mixture), finite
 
 
-def _log_weight(
-    target: Target, data: Any, mixture: Mixture, y: Float[Array, " param"]
-) -> Float[Array, ""]:
-    density = log_density(target, data, y)
-    weight = density.posterior - mixture.log_prob(y)
-    return jnp.where(density.finite & jnp.isfinite(weight), weight, -jnp.inf)
+def _extend(key, target, data, pool, mixture, number, settings) -> Pool:
+    """Draw one round more, and bring the densities of all proposals up to date."""
+    blocks, total = settings.refine_blocks, settings.refine_blocks * BLOCK
+    keys = jr.split(key, total).reshape(blocks, BLOCK)
+    rounds = pool.y.shape[0]
+    mixtures = jax.tree.map(
+        lambda all_, one: all_.at[number].set(one), pool.mixtures, mixture
+    )
+
+    def some(keys):
+        y = jax.vmap(mixture.sample)(keys)
+        density = jax.vmap(lambda point: log_density(target, data, point))(y)
+        log_posterior = jnp.where(density.finite, density.posterior, LOWEST)
+        each = jax.vmap(lambda one: jax.vmap(one.log_prob)(y))(mixtures)
+        known = (jnp.arange(rounds) <= number)[:, None]
+        return y, log_posterior, logsumexp(jnp.where(known, each, -jnp.inf), axis=0)
+
+    y, log_posterior, log_proposals = jax.tree.map(
+        lambda leaf: leaf.reshape(total, *leaf.shape[2:]), jax.lax.map(some, keys)
+    )
+    more = jax.vmap(jax.vmap(mixture.log_prob))(pool.y)
+    before = jnp.logaddexp(pool.log_proposals, more)
+    return Pool(
+        pool.y.at[number].set(y),
+        pool.log_posterior.at[number].set(log_posterior),
+        before.at[number].set(log_proposals),
+        mixtures,
+    )
+
+
+def _gather(key, pool, draws, share, count):
+    """An archive by weight from all rounds; a share of it from the first draws."""
+    pick_key, shuffle_key, old_key = jr.split(key, 3)
+    log_weight = (pool.log_posterior - pool.log_proposals).reshape(-1)
+    usable = (pool.log_posterior.reshape(-1) > LOWEST) & jnp.isfinite(log_weight)
+    picked = pick_by_weight(pick_key, jnp.where(usable, log_weight, -jnp.inf), count)
+    picked = jr.permutation(shuffle_key, picked)
+    old = jr.randint(old_key, (count,), 0, draws.shape[0])
+    keep = (jnp.arange(count) < share * count)[:, None]
+    return jnp.where(keep, draws[old], pool.y.reshape(-1, draws.shape[1])[picked])
 
 
 def pick_by_weight(

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.core import Diagnostics, ParameterError, Samples, Status
-from grainlight.sampling.anneal import anneal
+from grainlight.sampling.anneal import Start, anneal
 from grainlight.sampling.chains import Chain, Guide, run_chain
 from grainlight.sampling.diagnostics import FEWEST_DRAWS, diagnose
 from grainlight.sampling.gate import Gate
@@ -35,11 +35,11 @@ Progress = Callable[[int, int], None]
 
 
 class Launch(eqx.Module):
-    """Ready to run the chains of one object; the guide has a leading chain axis."""
+    """Ready to run the chains of objects; those of one object share their guide."""
 
     guide: Guide
-    start: Float[Array, "chain param"]
-    finite: Bool[Array, ""]
+    start: Float[Array, "*object chain param"]
+    finite: Bool[Array, "*object"]
 
 
 @dataclass(frozen=True)
@@ -204,28 +204,16 @@ def _run_again(
             outcomes[index] = outcome
 
 
-@eqx.filter_jit
 def _launch(
     keys: Key[Array, " object"], target: Target, data: Any, plan: Plan
 ) -> Launch:
     """Anneal every group of every object, and learn what proposes its steps."""
-
-    def one_group(key, one_data):
-        start = anneal(key, target, one_data, plan.settings)
-        return start.archive, start.archive[-1], start.finite
-
-    def one_object(key, one_data):
-        group_keys = jr.split(jr.fold_in(key, 0), plan.num_chains)
-        archive, start, finite = jax.vmap(lambda k: one_group(k, one_data))(group_keys)
-        pooled = archive.reshape(-1, archive.shape[-1])
-        refine_key = jr.fold_in(key, 3)
-        guide = refine(refine_key, target, one_data, pooled, plan.settings)
-        return Launch(_to_all(guide, plan), start, jnp.any(finite))
-
-    return jax.vmap(one_object)(keys, data)
+    starts = _anneal(keys, target, data, plan)
+    draws = _spread(starts.archive, plan.settings.archive_size)
+    guide, finite = _refine(keys, jnp.zeros((), int), target, data, draws, plan)
+    return Launch(guide, starts.archive[:, :, -1], finite)
 
 
-@eqx.filter_jit
 def _relaunch(
     keys: Key[Array, " object"],
     target: Target,
@@ -234,32 +222,67 @@ def _relaunch(
     last: Float[Array, "object chain draw param"],
     plan: Plan,
 ) -> Launch:
-    """Guide all chains of an object by what all of them found.
-
-    The new archive is half old archive, half draws, and as large as the old one, so
-    that a single object needs no second compilation.
-    """
-
-    def thin(draws, count):
-        flat = draws.reshape(-1, draws.shape[-1])
-        return flat[jnp.linspace(0, flat.shape[0] - 1, count).astype(int)]
-
-    def one_object(key, one_data, launch, ys):
-        known = launch.guide.archive[0]
-        half = known.shape[0] // 2
-        archive = jnp.concatenate([thin(known, half), thin(ys, known.shape[0] - half)])
-        refine_key = jr.fold_in(key, 2)
-        guide = refine(refine_key, target, one_data, archive, plan.settings)
-        return Launch(_to_all(guide, plan), ys[:, -1], launch.finite)
-
-    return jax.vmap(one_object)(keys, data, old, last)
+    """Learn anew from what the chains found, and what they were guided by."""
+    draws = _remember(old.guide, last, plan.settings.archive_size)
+    guide, finite = _refine(keys, jnp.ones((), int), target, data, draws, plan)
+    return Launch(guide, last[:, :, -1], finite)
 
 
-def _to_all(guide: Guide, plan: Plan) -> Guide:
-    """The same guide for every chain."""
-    return jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leaf, (plan.num_chains, *leaf.shape)), guide
-    )
+@eqx.filter_jit
+def _anneal(
+    keys: Key[Array, " object"], target: Target, data: Any, plan: Plan
+) -> Start:
+    """Where the groups of all objects arrive: axes (object, chain)."""
+
+    def one_object(key, one_data):
+        group_keys = jr.split(jr.fold_in(key, 0), plan.num_chains)
+        return jax.vmap(lambda k: anneal(k, target, one_data, plan.settings))(
+            group_keys
+        )
+
+    return jax.vmap(one_object)(keys, data)
+
+
+@eqx.filter_jit
+def _refine(
+    keys: Key[Array, " object"],
+    attempt: Int[Array, ""],
+    target: Target,
+    data: Any,
+    draws: Float[Array, "object draw param"],
+    plan: Plan,
+) -> tuple[Guide, Bool[Array, " object"]]:
+    """The guides of all objects; a new run needs no second compilation."""
+
+    def one_object(key, one_data, some):
+        refine_key = jr.fold_in(jr.fold_in(key, 2), attempt)
+        return refine(refine_key, target, one_data, some, plan.settings)
+
+    return jax.vmap(one_object)(keys, data, draws)
+
+
+@partial(jax.jit, static_argnums=1)
+def _spread(
+    draws: Float[Array, "object chain draw param"], count: int
+) -> Float[Array, "object some param"]:
+    """As many draws as wanted, evenly from all chains."""
+    flat = draws.reshape(draws.shape[0], -1, draws.shape[-1])
+    return flat[:, jnp.linspace(0, flat.shape[1] - 1, count).astype(int)]
+
+
+@partial(jax.jit, static_argnums=2)
+def _remember(
+    guide: Guide, last: Float[Array, "object chain draw param"], count: int
+) -> Float[Array, "object some param"]:
+    """Half draws of the chains, half of the archive that guided them."""
+
+    def restore(one):
+        return jax.vmap(one.mixture.straight.inverse)(one.archive)
+
+    known = jax.vmap(restore)(guide)
+    half = count // 2
+    old = _spread(known[:, None], half)
+    return jnp.concatenate([old, _spread(last, count - half)], axis=1)
 
 
 @eqx.filter_jit
@@ -303,8 +326,8 @@ def _run(
     def one_object(inputs, *, chain):
         key, one_data, one = inputs
         chain_keys = jr.split(jr.fold_in(key, 1), plan.num_chains)
-        run = jax.vmap(lambda k, g, s: chain(k, one_data, g, s))
-        return run(chain_keys, one.guide, one.start)
+        run = jax.vmap(lambda k, start: chain(k, one_data, one.guide, start))
+        return run(chain_keys, one.start)
 
     inputs = (keys, data, launch)
     if plan.method == "nuts":

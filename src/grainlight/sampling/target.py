@@ -1,5 +1,6 @@
 """What a sampler needs to know of a posterior: its parameters, prior and likelihood."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -19,7 +20,9 @@ class Target(Protocol):
     """A prior and a likelihood of one object's scaled parameters.
 
     It may also have `sample_prior(key, num_draws)`, which draws scaled values from
-    the prior; without it, uniform draws are weighted by `log_prior`.
+    the prior; without it, uniform draws are weighted by `log_prior`. And it may have
+    `log_draft(scaled, data)`, a likelihood that costs little and is close to its own:
+    it shows the way to the posterior and does not change it.
     """
 
     parameters: Parameters
@@ -63,10 +66,29 @@ def log_density(target: Target, data: Any, y: Float[Array, " param"]) -> LogDens
     What is not finite becomes `LOWEST`, so that it is never accepted and never
     poisons a mean.
     """
+    return _with_prior(target, target.log_likelihood, data, y)
+
+
+def has_draft(target: Target) -> bool:
+    """Whether a target has a cheap likelihood beside its own."""
+    return hasattr(target, "log_draft")
+
+
+def log_draft(target: Target, data: Any, y: Float[Array, " param"]) -> LogDensity:
+    """The same with the draft of the likelihood."""
+    return _with_prior(target, target.log_draft, data, y)
+
+
+def _with_prior(
+    target: Target,
+    log_likelihood: Callable[[Float[Array, " param"], Any], Float[Array, ""]],
+    data: Any,
+    y: Float[Array, " param"],
+) -> LogDensity:
     scaled = target.parameters.constrain(y)
     volume = target.parameters.log_det_constrain(y)
     prior = target.log_prior(scaled) + volume
-    return LogDensity(_bounded(prior), _bounded(target.log_likelihood(scaled, data)))
+    return LogDensity(_bounded(prior), _bounded(log_likelihood(scaled, data)))
 
 
 def _bounded(value: Float[Array, ""]) -> Float[Array, ""]:
