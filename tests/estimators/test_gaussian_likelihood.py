@@ -90,14 +90,21 @@ def test_a_hidden_nan_leaves_the_gradient_finite(untrained, point):
     assert np.all(np.isfinite(gradient))
 
 
-def test_moments_at_some_dimensions_are_rows_of_the_moments(untrained, point):
+@pytest.mark.parametrize("blur", [None, (0.01, 0.1)])
+def test_moments_of_some_dimensions_are_those_of_all(point, blur):
     theta, condition, _ = point
+    likelihood = GaussianLikelihood.from_data(
+        jr.key(0), *simulate(200), widths=(8,), blur=blur
+    )
     index = np.array([2, 0])
-    part = untrained.moments_at(theta, condition, jnp.asarray(index))
-    whole = untrained.moments(theta, condition)
-    np.testing.assert_allclose(part.mean, whole.mean[index], rtol=1e-6)
+    mean, covariance = likelihood.moments_at(theta, condition, jnp.asarray(index))
+    whole = likelihood.moments(theta, condition)
+    np.testing.assert_allclose(mean, whole.mean[index], rtol=1e-6)
     square = np.asarray(whole.covariance)[np.ix_(index, index)]
-    np.testing.assert_allclose(part.covariance, square, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(covariance, square, rtol=1e-5, atol=1e-7)
+    mean, variance = likelihood.scatter_at(theta, condition, jnp.asarray(index))
+    np.testing.assert_allclose(mean, whole.mean[index], rtol=1e-6)
+    np.testing.assert_allclose(variance, np.diag(square), rtol=1e-5)
 
 
 def test_density_integrates_to_one_in_one_dimension():

@@ -78,6 +78,28 @@ def test_bright_detections_are_gaussian_in_magnitudes(log_prob, expected):
     np.testing.assert_allclose(log_prob(data, SCALED), exact, rtol=2e-3)
 
 
+def test_the_draft_leaves_out_correlations_of_the_model_alone(likelihood, expected):
+    mean, covariance = expected
+    shared = (5 / np.log(10) * 0.05) ** 2
+    covariance = np.diag(np.diag(covariance) - shared) + shared
+    magnitude = mean + np.array([0.1, -0.2, 0.15, 0.05])
+    flux = flux_of(magnitude)
+    data = single(observe(flux, flux / 500, distance_err=1.0))
+    exact = multivariate_normal(mean, covariance + (POGSON / 500) ** 2 * np.eye(4))
+    draft = eqx.filter_jit(likelihood.log_draft)(data, SCALED)
+    np.testing.assert_allclose(draft, exact.logpdf(magnitude), rtol=2e-3)
+
+
+def test_the_draft_is_the_likelihood_of_one_limit(likelihood, log_prob, expected):
+    flux = np.full(4, np.nan)
+    flux[2] = flux_of(expected[0][2] + 0.3)
+    is_limit = np.array([False, False, True, False])
+    data = single(observe(flux, np.abs(flux) / 3, is_limit))
+    draft = eqx.filter_jit(likelihood.log_draft)(data, SCALED)
+    np.testing.assert_allclose(draft, log_prob(data, SCALED), rtol=1e-5)
+    assert -3 < float(draft) < -0.1
+
+
 def test_order_and_missing_bands_and_padding_change_nothing(log_prob, expected):
     flux = flux_of(expected[0] + 0.1)
     flux[1] = np.nan

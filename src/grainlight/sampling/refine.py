@@ -1,13 +1,18 @@
 r"""Population Monte Carlo: a mixture that learns the posterior from its own draws.
 
 Particles that were annealed from the prior lie near a thin, curved posterior, rarely on
-all of it. In every round the mixture fitted to what is known makes draws; weighed by
-posterior over mixture they are resampled, and the next mixture is fitted to them and to
-a half of what was known before, so that a mode once seen is not lost. A weight counts
-at most $\sqrt N$ times the mean of all $N$.
+all of it. In every round the mixture fitted to what is known makes draws; those of all
+rounds $1 \ldots R$ are weighed together, as if each came from all their mixtures,
+
+$$ w = \frac{\pi(y)}{\sum_{r=1}^R q_r(y)} , $$
+
+and resampled; the next mixture is fitted to them and to some of the first draws, half
+at first, an eighth in the end, so that a mode once seen is not lost. A weight counts at
+most $\sqrt N$ times the mean of all $N$.
 
 References:
     Cappé et al. (2008), Statistics and Computing 18, 447 (population Monte Carlo);
+    Cornuet et al. (2012), Scandinavian J. Statistics 39, 798 (all rounds together);
     Ionides (2008), JCGS 17, 295 (truncated weights).
 """
 
@@ -26,6 +31,7 @@ from grainlight.sampling.settings import Settings
 from grainlight.sampling.target import LOWEST, Target, log_density
 
 BLOCK = 512  # draws whose densities are computed together
+LEAST_SHARE = 0.125  # of the first draws in an archive
 
 
 class Pool(eqx.Module):
@@ -64,66 +70,80 @@ def refine(
         The guide, and whether any density was finite.
     """
     first_key, round_key = jr.split(key)
+    size, rounds = settings.archive_size, settings.refine_rounds
     mixture = fit_mixture(first_key, draws, settings.num_components)
-    rounds, total = settings.refine_rounds, settings.refine_blocks * BLOCK
-    none = jnp.full((rounds, total), LOWEST)
-    stacked = jax.tree.map(
-        lambda leaf: jnp.tile(leaf, (rounds,) + leaf.ndim * (1,)), mixture
-    )
-    empty = jnp.zeros((rounds, total, draws.shape[1]))
-    pool = Pool(empty, none, none, stacked)
+    blank = jnp.zeros((size, draws.shape[1]))
+    first = (_empty_pool(mixture, draws.shape[1], settings), mixture, blank)
 
-    def one_round(
-        state: tuple[Pool, Mixture], step: tuple[Int[Array, ""], Key[Array, ""]]
-    ):
+    def one_round(state, step):
+        pool, mixture, _ = state
         number, key = step
         draw_key, pick_key, fit_key = jr.split(key, 3)
-        pool = _extend(draw_key, target, data, *state, number, settings)
-        share = jnp.maximum(0.5 ** (number + 1.0), 0.125)
-        archive = _gather(pick_key, pool, draws, share, settings.archive_size)
+        pool = _extend(draw_key, target, data, pool, mixture, number)
+        share = jnp.maximum(0.5 ** (number + 1.0), LEAST_SHARE)
+        archive = _gather(pick_key, pool, draws, share, size)
         mixture = fit_mixture(fit_key, archive, settings.num_components)
-        return (pool, mixture), archive
+        return (pool, mixture, archive), None
 
-    numbers = jnp.arange(rounds)
-    keys = jr.split(round_key, rounds)
-    (pool, mixture), archives = jax.lax.scan(
-        one_round, (pool, mixture), (numbers, keys)
-    )
+    steps = (jnp.arange(rounds), jr.split(round_key, rounds))
+    (pool, mixture, archive), _ = jax.lax.scan(one_round, first, steps)
     finite = jnp.any(pool.log_posterior > LOWEST)
-    return Guide(jax.vmap(mixture.straight)(archives[-1]), mixture), finite
+    return Guide(jax.vmap(mixture.straight)(archive), mixture), finite
 
 
-def _extend(key, target, data, pool, mixture, number, settings) -> Pool:
+def _empty_pool(mixture: Mixture, dim: int, settings: Settings) -> Pool:
+    rounds, total = settings.refine_rounds, settings.refine_blocks * BLOCK
+    none = jnp.full((rounds, total), LOWEST)
+
+    def repeat(leaf: Array) -> Array:
+        return jnp.broadcast_to(leaf, (rounds, *leaf.shape))
+
+    empty = jnp.zeros((rounds, total, dim))
+    return Pool(empty, none, none, jax.tree.map(repeat, mixture))
+
+
+def _extend(
+    key: Key[Array, ""],
+    target: Target,
+    data: Any,
+    pool: Pool,
+    mixture: Mixture,
+    number: Int[Array, ""],
+) -> Pool:
     """Draw one round more, and bring the densities of all proposals up to date."""
-    blocks, total = settings.refine_blocks, settings.refine_blocks * BLOCK
-    keys = jr.split(key, total).reshape(blocks, BLOCK)
-    rounds = pool.y.shape[0]
+    rounds, total, dim = pool.y.shape
+    keys = jr.split(key, total).reshape(-1, BLOCK)
     mixtures = jax.tree.map(
-        lambda all_, one: all_.at[number].set(one), pool.mixtures, mixture
+        lambda every, one: every.at[number].set(one), pool.mixtures, mixture
     )
+    known = (jnp.arange(rounds) <= number)[:, None]
 
-    def some(keys):
+    def one_block(keys):
         y = jax.vmap(mixture.sample)(keys)
         density = jax.vmap(lambda point: log_density(target, data, point))(y)
-        log_posterior = jnp.where(density.finite, density.posterior, LOWEST)
         each = jax.vmap(lambda one: jax.vmap(one.log_prob)(y))(mixtures)
-        known = (jnp.arange(rounds) <= number)[:, None]
-        return y, log_posterior, logsumexp(jnp.where(known, each, -jnp.inf), axis=0)
+        log_proposals = logsumexp(jnp.where(known, each, -jnp.inf), axis=0)
+        log_posterior = jnp.where(density.finite, density.posterior, LOWEST)
+        return y, log_posterior, log_proposals
 
-    y, log_posterior, log_proposals = jax.tree.map(
-        lambda leaf: leaf.reshape(total, *leaf.shape[2:]), jax.lax.map(some, keys)
-    )
-    more = jax.vmap(jax.vmap(mixture.log_prob))(pool.y)
-    before = jnp.logaddexp(pool.log_proposals, more)
+    y, log_posterior, log_proposals = jax.lax.map(one_block, keys)
+    older = jax.vmap(jax.vmap(mixture.log_prob))(pool.y)
+    older = jnp.logaddexp(pool.log_proposals, older)
     return Pool(
-        pool.y.at[number].set(y),
-        pool.log_posterior.at[number].set(log_posterior),
-        before.at[number].set(log_proposals),
+        pool.y.at[number].set(y.reshape(total, dim)),
+        pool.log_posterior.at[number].set(log_posterior.reshape(total)),
+        older.at[number].set(log_proposals.reshape(total)),
         mixtures,
     )
 
 
-def _gather(key, pool, draws, share, count):
+def _gather(
+    key: Key[Array, ""],
+    pool: Pool,
+    draws: Float[Array, "draw param"],
+    share: Float[Array, ""],
+    count: int,
+) -> Float[Array, "pick param"]:
     """An archive by weight from all rounds; a share of it from the first draws."""
     pick_key, shuffle_key, old_key = jr.split(key, 3)
     log_weight = (pool.log_posterior - pool.log_proposals).reshape(-1)
