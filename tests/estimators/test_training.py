@@ -109,6 +109,23 @@ def test_patience_ends_training_and_keeps_the_best_weights(untrained):
     assert record.best_loss == min(record.validation_loss)
 
 
+def test_patience_follows_a_schedule_by_time(untrained):
+    settings = TrainingSettings(
+        num_epochs=1_000_000,
+        batch_size=50,
+        learning_rate=1e-2,
+        patience=3,
+        anneal_fraction=0.5,
+        time_limit_s=8.0,
+    )
+    noise = tuple(jnp.asarray(RNG.normal(size=(60, n)), jnp.float32) for n in (2, 0, 1))
+    record = fit_estimator(jr.key(2), untrained, noise, HELD, settings).record
+    # Patience begins where annealing ends, which the time decides here.
+    assert record.stopped == "patience"
+    assert 4.0 < record.seconds < 8.0
+    assert record.num_annealing < record.num_epochs < 1_000_000
+
+
 def test_time_ends_training(untrained):
     settings = TrainingSettings(num_epochs=10_000, batch_size=50, time_limit_s=1.0)
     record = fit_estimator(jr.key(2), untrained, TRAIN, HELD, settings).record

@@ -133,6 +133,26 @@ def test_an_object_without_density_disturbs_no_other(batch):
         assert bool(jnp.all(jnp.isfinite(batch[name].theta)))
 
 
+class Drafted(Problems):
+    """The same with a draft that is beside the truth, and finite everywhere."""
+
+    def log_draft(self, scaled, data):
+        moved = scaled + jnp.array([0.2, -0.1])
+        found = 0.5 * super().log_likelihood(moved, data)
+        return jnp.where(jnp.isfinite(found), found, 0.0)
+
+
+def test_a_draft_shows_the_way_and_changes_nothing():
+    kinds = ("banana", "nowhere")
+    data = jnp.array([KINDS.index(kind) for kind in kinds])
+    found, nowhere = sample_posterior(jr.key(6), Drafted(), data, settings=SETTINGS)
+    mean, covariance = grid_moments(banana)
+    error = np.sqrt(np.diag(covariance) / np.asarray(found.diagnostics.ess_bulk))
+    assert bool(found.status == Status.ok)
+    assert np.all(np.abs(scaled_draws(found).mean(axis=0) - mean) < SIGMAS * error)
+    assert bool(nowhere.status == Status.nonfinite)
+
+
 def test_a_gate_that_cannot_be_passed_is_reported():
     seen = []
     results = sample_posterior(

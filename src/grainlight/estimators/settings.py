@@ -71,6 +71,7 @@ class TrainingRecord:
         train_loss: Mean loss of the steps of every epoch.
         validation_loss: Loss of the validation set after every epoch.
         best_epoch: Epoch whose weights were kept, from zero; -1 if none was finite.
+        num_annealing: Epochs that ended before the loss was fully annealed.
         num_steps: Steps taken.
         num_skipped: Steps left out because loss or gradient was not finite.
         seconds: Wall-clock time, over all resumed runs [s].
@@ -82,6 +83,7 @@ class TrainingRecord:
     train_loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     best_epoch: int = -1
+    num_annealing: int = 0
     num_steps: int = 0
     num_skipped: int = 0
     seconds: float = 0.0

@@ -233,13 +233,14 @@ class _Run:
         if better:
             record.best_epoch = record.num_epochs - 1
             self.best = self.state.weights
+        if self._fraction(record.num_epochs) < self.settings.anneal_fraction:
+            record.num_annealing = record.num_epochs
         record.num_steps = int(self.state.num_steps)
         record.num_skipped = int(self.state.num_skipped)
         record.seconds = self.elapsed
 
     def _is_stale(self) -> bool:
-        annealing = self.settings.anneal_fraction * self.settings.num_epochs
-        since = max(self.record.best_epoch, int(np.ceil(annealing)))
+        since = max(self.record.best_epoch, self.record.num_annealing)
         waited = self.record.num_epochs - 1 - since
         return waited >= self.settings.patience
 
