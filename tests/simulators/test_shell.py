@@ -31,6 +31,16 @@ def test_a_row_is_what_the_engine_says():
     assert spectra.silicate_temperature[0] == pytest.approx(answer.mean_temperature[0])
     assert spectra.carbon_temperature[0] == pytest.approx(answer.mean_temperature[1])
     assert spectra.optical_depth[0] == pytest.approx(answer.optical_depth)
+    assert spectra.sublimated[0] == 0
+
+
+def test_grains_that_do_not_survive_are_flagged():
+    rows = np.stack([ROW, changed(sn_luminosity=1e6, outer_radius=1e15)])
+    spectra = ShellSimulator().simulate(rows)
+    assert spectra.sublimated[0] == 0
+    # the silicate of the second shell is hotter than 1400 K, or a part of it
+    assert 0 < spectra.sublimated[1] <= 1
+    assert spectra.silicate_temperature[1] > 1000
 
 
 def test_rows_do_not_know_of_each_other():

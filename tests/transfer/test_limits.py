@@ -78,6 +78,32 @@ def test_thin_dust_has_the_temperature_of_free_starlight(
             assert row[cell] == pytest.approx(expected, rel=5e-4)
 
 
+@pytest.mark.parametrize(("silicate", "luminosity"), [(1.0, 3e7), (0.4, 3e7)])
+def test_the_sublimated_mass_is_that_of_free_starlight(
+    grains, integral, silicate, luminosity
+):
+    shell = grains(silicate, 0.1, 1e-5, luminosity=luminosity)
+    wave = shell.opacity.wave
+    answer = solve_shell(shell)
+    for name, share, absorption in zip(
+        shell.opacity.names, answer.sublimated, shell.opacity.absorption, strict=True
+    ):
+        limit = 1400.0 if "silicate" in name else 2200.0
+        heating = integral(wave, absorption * starlight(shell)) / (4 * math.pi) ** 2
+        radius = math.sqrt(heating / integral(wave, absorption * planck(wave, limit)))
+        edge = np.clip(radius / RADIUS, 0.8, 1.0)
+        assert share == pytest.approx((edge**3 - 0.8**3) / (1 - 0.8**3), abs=0.01)
+    assert answer.sublimated[0] > 0.1
+
+
+def test_cool_and_unknown_grains_survive(grains, flat_opacity):
+    assert np.all(solve_shell(grains(0.5, 0.1, 1.0)).sublimated == 0)
+    hot = Shell(1e9, 6000.0, 1e-6, 1e15, flat_opacity(100.0, 0.0))
+    answer = solve_shell(hot)
+    assert answer.dust_temperature > 3000
+    assert np.all(answer.sublimated == 0)
+
+
 @pytest.mark.parametrize("silicate", [0.0, 0.4, 1.0])
 def test_thin_dust_shines_with_its_whole_mass(grains, silicate):
     shell = grains(silicate, 0.1, 1e-4)

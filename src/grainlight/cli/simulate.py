@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -105,4 +106,10 @@ def _simulate_table(
             f"{row['energy_error']:.1e}",
         )
     Console().print(shown)
+    hot = int(np.count_nonzero(np.asarray(shells["sublimated"]) > 0))
+    if hot:
+        typer.echo(
+            f"{hot} of {len(shells)} shells have grains that are hotter than they "
+            "survive (column sublimated, a share of the mass); they are kept."
+        )
     typer.echo(f"Shells: {out / ROWS}; spectra: {out / SPECTRA}")

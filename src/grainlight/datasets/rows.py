@@ -156,7 +156,8 @@ def simulate_rows(
         filters: Bands of the magnitudes.
 
     Returns:
-        The rows with temperatures, optical depth, energy balance and AB magnitudes;
+        The rows with temperatures, the share of the mass that is hotter than its
+        grains survive, optical depth, energy balance and AB magnitudes;
         and the spectra: wavelength, then one column a row, `row_1` and on.
     """
     redshift = _optional(table, "redshift")
@@ -180,6 +181,7 @@ def _answer(table: Table, spectra: ShellSpectra) -> Table:
     for name in ("dust_temperature", "carbon_temperature", "silicate_temperature"):
         values = getattr(spectra, name)
         answer[name] = MaskedColumn(values, mask=~np.isfinite(values), unit=u.K)
+    answer["sublimated"] = spectra.sublimated
     answer["optical_depth"] = spectra.optical_depth
     answer["energy_error"] = spectra.energy_error
     answer.meta["magnitudes"] = (

@@ -54,6 +54,7 @@ class ShellSpectra(NamedTuple):
         dust_temperature: Mass-weighted mean grain temperature [K].
         carbon_temperature: Same for carbon alone [K]; nan without carbon.
         silicate_temperature: Same for silicate alone [K]; nan without silicate.
+        sublimated: Share of the dust mass that is hotter than its grains survive.
         optical_depth: Radial extinction optical depth at 0.55 um.
         energy_error: Escaping over emitted luminosity, minus one.
     """
@@ -64,6 +65,7 @@ class ShellSpectra(NamedTuple):
     dust_temperature: Float[np.ndarray, " object"]
     carbon_temperature: Float[np.ndarray, " object"]
     silicate_temperature: Float[np.ndarray, " object"]
+    sublimated: Float[np.ndarray, " object"]
     optical_depth: Float[np.ndarray, " object"]
     energy_error: Float[np.ndarray, " object"]
 
@@ -150,6 +152,7 @@ class ShellSimulator:
             answer.dust_temperature,
             by_name.get(self.carbon, np.nan),
             by_name.get(self.silicate, np.nan),
+            float(opacity.mass_fraction @ answer.sublimated),
             answer.optical_depth,
             answer.energy_error,
         )

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from grainlight.core import ParameterError
-from grainlight.dust import Opacity
+from grainlight.dust import SPECIES, Opacity
 from grainlight.transfer.grid import ShellGeometry, cell_edges
 from grainlight.transfer.kernels import KernelTable, half_edges, kernel_table
 from grainlight.transfer.solver import equilibrium, responses
@@ -19,6 +19,7 @@ LIGHT_SPEED_UM = 2.99792458e14
 PLANCK_OVER_BOLTZMANN = 4.799243073366221e-11
 WARMER = 1.3  # margin over the warmest grain that is expected
 FARTHEST_STEP = 0.5
+MASS_LEVELS = 1000  # at which the temperature is compared with that of sublimation
 FAR_WIEN = 750.0  # [um K]; grains send out nothing that counts below this
 
 
@@ -74,6 +75,8 @@ class ShellSolution:
         cell_mass: Share of the dust mass in each cell.
         mean_temperature: Mass-weighted mean temperature of each species [K].
         dust_temperature: Mass-weighted mean over all dust [K].
+        sublimated: Share of the mass of each species that is hotter than its grains
+            survive; it is kept all the same.
         optical_depth: Radial extinction optical depth at 0.55 um.
         energy_error: Escaping over emitted luminosity, minus one.
         iterations: Newton steps taken.
@@ -86,6 +89,7 @@ class ShellSolution:
     cell_mass: Float[np.ndarray, " cell"]
     mean_temperature: Float[np.ndarray, " species"]
     dust_temperature: float
+    sublimated: Float[np.ndarray, " species"]
     optical_depth: float
     energy_error: float
     iterations: int
@@ -211,6 +215,7 @@ def _solve(shell: Shell, num_cells: int) -> ShellSolution:
         cell_mass=mass,
         mean_temperature=mean,
         dust_temperature=float(opacity.mass_fraction @ mean),
+        sublimated=_sublimated(opacity.names, temperature, table.edges, mass),
         optical_depth=shell.optical_depth(0.55),
         energy_error=float(weight @ received / (weight @ star) - 1),
         iterations=iterations,
@@ -225,6 +230,29 @@ def _thermal_source(
     planck = 1.474499e-47 * frequency[:, None, None] ** 3
     planck = planck / np.expm1(np.minimum(x, 600))
     return np.einsum("sw,wsi->wi", share, planck)
+
+
+def _sublimated(
+    names: tuple[str, ...],
+    temperature: Float[np.ndarray, "species cell"],
+    edges: Float[np.ndarray, " edge"],
+    mass: Float[np.ndarray, " cell"],
+) -> Float[np.ndarray, " species"]:
+    """Share of the mass of each species above its temperature of sublimation.
+
+    Temperatures are interpolated as powers of the radius, so that the share is not
+    one of whole cells.
+    """
+    limits = [SPECIES[n].sublimation if n in SPECIES else math.inf for n in names]
+    inside = np.concatenate([[0], np.cumsum(mass)])
+    levels = (np.arange(MASS_LEVELS) + 0.5) / MASS_LEVELS
+    radius = np.log(np.interp(levels, inside, edges))
+    middle = np.log(0.5 * (edges[1:] + edges[:-1]))
+    place = np.clip(np.searchsorted(middle, radius) - 1, 0, len(middle) - 2)
+    part = (radius - middle[place]) / np.diff(middle)[place]
+    warm = np.log(temperature)
+    warm = warm[:, place] + part * np.diff(warm, axis=1)[:, place]
+    return np.mean(np.exp(warm) > np.array(limits)[:, None], axis=1)
 
 
 def _thin_temperature(
