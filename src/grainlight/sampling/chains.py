@@ -1,14 +1,24 @@
-"""Markov chains of two Metropolis moves, both cheap where gradients are dear.
+r"""Markov chains of three Metropolis moves, all cheap where gradients are dear.
 
-A step proposes either a draw from a mixture fitted to an archive of draws (independence
-Metropolis: it crosses a bend or jumps between modes at once), or a difference of two
-archived draws (differential evolution: it walks where the mixture is too thin). Archive
-and mixture are frozen while the chain runs, so every step leaves the posterior
-invariant exactly.
+A step proposes one of
+
+- a draw from a mixture fitted to an archive of draws (independence Metropolis: it
+  crosses a bend or jumps between modes at once);
+- a step in the shape $S_k$ of a component that answers for the place, chosen by its
+  responsibility $r_k$ (regional Metropolis: it walks where the mixture is too thin);
+  as the way back may choose otherwise, the step counts with
+  $\sum_k r_k(z') N(z; z', S_k) / \sum_k r_k(z) N(z'; z, S_k)$;
+- a difference of two archived draws (differential evolution: it has lengths and
+  directions that no component has).
+
+The latter two are made in the coordinates $z$ of the mixture, whose Jacobian is
+constant. Archive and mixture are frozen while the chain runs, so every step leaves the
+posterior invariant exactly.
 
 References:
-    Tierney (1994), Annals of Statistics 22, 1701; ter Braak & Vrugt (2008),
-    Statistics and Computing 18, 435.
+    Tierney (1994), Annals of Statistics 22, 1701; Craiu, Rosenthal & Yang (2009),
+    JASA 104, 1454 (regional); ter Braak & Vrugt (2008), Statistics and Computing 18,
+    435.
 """
 
 from typing import Any
@@ -26,8 +36,11 @@ from grainlight.sampling.target import Target, log_density
 
 #: The shortest steps by a difference serve where the posterior is thinnest.
 LOG_SMALLEST = -3.0
-#: How often the step is a difference.
+#: How often the step is a difference; the mixture and its regions share the rest.
 DIFFERENCE_FRACTION = 0.1
+
+#: Lengths of regional steps relative to the best for a Gaussian, in the logarithm.
+SHORTEST, LONGEST = -1.5, 0.3
 
 
 class Guide(eqx.Module):
@@ -63,7 +76,9 @@ class Walker(eqx.Module):
     accepted: Int[Array, ""]
 
 
-def stand(target: Target, data: Any, guide: Guide, y: Float[Array, " param"]) -> Walker:
+def _stand(
+    target: Target, data: Any, guide: Guide, y: Float[Array, " param"]
+) -> Walker:
     """A walker at a point."""
     posterior = log_density(target, data, y).posterior
     return Walker(y, posterior, guide.mixture.log_parts(y), jnp.zeros((), int))
@@ -84,7 +99,7 @@ def run_chain(
     """Run one chain of one object; `steps_per_draw` may vary without recompiling."""
 
     def step(walker: Walker, step_key: Key[Array, ""]) -> Walker:
-        return metropolis_step(step_key, target, data, guide, walker, mixture_fraction)
+        return _step(step_key, target, data, guide, walker, mixture_fraction)
 
     def draw(walker: Walker, draw_key: Key[Array, ""]):
         def one(index, state):
@@ -93,13 +108,13 @@ def run_chain(
         walker = jax.lax.fori_loop(0, steps_per_draw, one, walker)
         return walker, walker.y
 
-    first = stand(target, data, guide, start)
+    first = _stand(target, data, guide, start)
     total = num_burn + num_draws
     last, ys = jax.lax.scan(draw, first, jr.split(key, total))
     return Chain(ys[num_burn:], last.accepted / (total * steps_per_draw))
 
 
-def metropolis_step(
+def _step(
     key: Key[Array, ""],
     target: Target,
     data: Any,
@@ -112,7 +127,7 @@ def metropolis_step(
     kind = jr.uniform(kind_key)
     straight = guide.mixture.straight
     leap, walk = kind < mixture_fraction, kind > 1 - DIFFERENCE_FRACTION
-    scale, regional = regional_step(regional_key, guide.mixture, walker.log_parts)
+    scale, regional = _regional_step(regional_key, guide.mixture, walker.log_parts)
     difference = difference_step(
         difference_key, guide.archive, jnp.zeros(()), log_smallest=LOG_SMALLEST
     )
@@ -127,7 +142,7 @@ def metropolis_step(
     back = jnp.where(
         leap,
         logsumexp(walker.log_parts) - logsumexp(log_parts),
-        log_ratio_back(guide.mixture, walker.log_parts, log_parts, step, scale),
+        _log_ratio_back(guide.mixture, walker.log_parts, log_parts, step, scale),
     )
     gain = density.posterior - walker.log_posterior + jnp.where(walk, 0.0, back)
     accept = (jnp.log(jr.uniform(accept_key)) < gain) & density.finite
@@ -139,19 +154,19 @@ def metropolis_step(
     )
 
 
-def regional_step(
+def _regional_step(
     key: Key[Array, ""], mixture: Mixture, log_parts: Float[Array, " component"]
 ) -> tuple[Float[Array, ""], Float[Array, " param"]]:
     """A Gaussian step in the shape of a component that answers for this place."""
     pick_key, scale_key, normal_key = jr.split(key, 3)
     dim = mixture.mean.shape[1]
-    shrink = jnp.exp(jr.uniform(scale_key, minval=-1.5, maxval=0.3))
+    shrink = jnp.exp(jr.uniform(scale_key, minval=SHORTEST, maxval=LONGEST))
     scale = 2.38 / jnp.sqrt(float(dim)) * shrink
     index = jr.categorical(pick_key, log_parts)
     return scale, scale * (mixture.factor[index] @ jr.normal(normal_key, (dim,)))
 
 
-def log_ratio_back(
+def _log_ratio_back(
     mixture: Mixture,
     here: Float[Array, " component"],
     there: Float[Array, " component"],

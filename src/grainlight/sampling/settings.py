@@ -16,7 +16,8 @@ class Settings:
         num_components: Components of the mixture that proposes.
         refine_rounds: Rounds in which the mixture learns from its own draws.
         refine_blocks: Draws of a round, in blocks of 512.
-        mixture_fraction: How often the mixture proposes, not a difference.
+        archive_size: Draws that the mixture is fitted to.
+        mixture_fraction: How often the mixture proposes a draw, not a step; below 0.9.
         steps_per_draw: Metropolis steps between two recorded draws.
         burn_fraction: Draws made before the first recorded one, relative to those.
         chunk_size: Objects run together.
