@@ -28,10 +28,10 @@ class Settings:
         nuts_doublings: Most doublings of a NUTS trajectory.
     """
 
-    num_particles: int = 128
+    num_particles: int = 256
     max_stages: int = 60
     stage_ess: float = 0.5
-    stage_sweeps: int = 6
+    stage_sweeps: int = 12
     archive_blocks: int = 4
     num_components: int = 16
     refine_rounds: int = 12
