@@ -175,6 +175,10 @@ def judge_posteriors(
             Ranks(names, narrow, RANK_DRAWS).adjusted_pvalue.min()
         ),
         "coverage": measure_coverage(quantiles, names),
+        "quantile_of_truth": {
+            fit.observation.name: [round(float(q), 4) for q in row]
+            for fit, row in zip(fits, quantiles, strict=True)
+        },
         "ranks": calibrated,
     }
 
