@@ -84,3 +84,33 @@ def test_fits_of_a_table_hold_predictions_and_messages(model):
     assert bool(far.status == Status.outside)
     assert far.samples is None
     assert "trained range" in far.message
+
+
+def test_objects_of_any_width_keep_their_place(model, monkeypatch):
+    monkeypatch.setattr("grainlight.sampling.fit.WORTH_COMPILING", 1)
+    bands = tuple(band for band in model.bands if "MIRI" in band)
+    flux = np.geomspace(FLUX[0], FLUX[-1], len(bands))
+    wide = Observation("wide", bands, flux, 0.05 * flux, redshift=2e-3)
+    quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
+    settings = FitSettings(num_draws=100, sampler=quick)
+    seen = []
+    fits = fit_observations(
+        jr.key(1),
+        model,
+        [wide, observe("narrow"), wide],
+        settings,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert [fit.observation.name for fit in fits] == ["wide", "narrow", "wide"]
+    assert [fit.num_detected for fit in fits] == [9, 3, 9]
+    assert seen == sorted(seen)
+    assert seen[-1] == (3, 3)
+    together = np.concatenate(
+        [fits[0].samples.theta[:, 0], fits[2].samples.theta[:, 0]]
+    )
+    assert np.unique(together).size > 400  # two places, two streams of draws
+
+
+def test_a_fraction_that_leaves_no_room_is_refused():
+    with pytest.raises(RangeError, match="mixture_fraction"):
+        Settings(mixture_fraction=0.95)

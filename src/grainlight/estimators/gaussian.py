@@ -233,7 +233,8 @@ class GaussianLikelihood(eqx.Module):
         Args:
             theta: Scaled parameters.
             condition: Conditions.
-            index: Which dimensions, in any order; a repeated one is as if new.
+            index: Which dimensions, in any order. A repeated one shares all its scatter
+                but the least noise.
         """
         features = self.trunk(self.inputs(theta, condition))
         mean = self.outputs.restore(self._mean(features), theta)
@@ -253,13 +254,7 @@ class GaussianLikelihood(eqx.Module):
         condition: Float[Array, " cond"],
         index: Int[Array, " row"],
     ) -> tuple[Float[Array, " row"], Float[Array, " row"]]:
-        """Means and variances of some dimensions: with `blur`, at a third of the cost.
-
-        Args:
-            theta: Scaled parameters.
-            condition: Conditions.
-            index: Which dimensions, in any order.
-        """
+        """The means and variances of `moments_at`; cheaper, if there is a `blur`."""
         if self.blur is None:
             mean, covariance = self.moments_at(theta, condition, index)
             return mean, jnp.diagonal(covariance)

@@ -13,7 +13,7 @@ LOG_TWO_PI = float(np.log(2 * np.pi))
 class Moments(eqx.Module):
     """Mean of a Gaussian and a factor $F$ of its covariance $F F^T$.
 
-    The factor is lower triangular, that beside a diagonal one, or some rows of these.
+    The factor is lower triangular, or that beside a diagonal one.
     """
 
     mean: Float[Array, " dim"]

@@ -68,29 +68,24 @@ def condition_on_detected(
         covariance: Covariance of the observed values, errors included.
         cross: Covariance of observed (row) with latent values (column).
         variance: Variance of the latent values.
-        detected: Which dimensions are detected.
+        detected: Which dimensions are detected: the first ones.
     """
-    order = jnp.argsort(~detected, stable=True)
-    known = detected[order]
-    both = known[:, None] & known[None, :]
-    below = ~known[:, None] & known[None, :]
-    # One factorization, detected dimensions first: the rows below are the whitened
+    both = detected[:, None] & detected[None, :]
+    below = ~detected[:, None] & detected[None, :]
+    # One factorization: the rows below the detected dimensions are the whitened
     # cross-covariances. The block of the others only has to be large enough.
-    ordered = jnp.where(both, covariance[order][:, order], 0.0)
-    ordered = ordered + jnp.where(below, cross.T[order][:, order], 0.0)
-    ordered = ordered + jnp.diag(jnp.where(known, 0.0, 1.0 + jnp.sum(variance)))
-    factor = jnp.linalg.cholesky(ordered, symmetrize_input=False)
-    diagonal = jnp.where(known, jnp.diagonal(factor), 1.0)
-    square = jnp.where(both, factor, 0.0) + jnp.diag(jnp.where(known, 0.0, 1.0))
-    shown = jnp.where(known, residual[order], 0.0)
-    white = solve_triangular(square, shown, lower=True)
+    whole = jnp.where(both, covariance, 0.0) + jnp.where(below, cross.T, 0.0)
+    whole = whole + jnp.diag(jnp.where(detected, 0.0, 1.0 + jnp.sum(variance)))
+    factor = jnp.linalg.cholesky(whole, symmetrize_input=False)
+    diagonal = jnp.where(detected, jnp.diagonal(factor), 1.0)
+    square = jnp.where(both, factor, 0.0) + jnp.diag(jnp.where(detected, 0.0, 1.0))
+    white = solve_triangular(square, jnp.where(detected, residual, 0.0), lower=True)
     chi_squared = jnp.sum(white**2)
     log_det = jnp.sum(jnp.log(diagonal))
     count = jnp.sum(detected)
     rows = jnp.where(below, factor, 0.0)
-    place = jnp.argsort(order)
-    shift = jnp.matmul(rows, white, precision="highest")[place]
-    left = variance - jnp.sum(rows**2, axis=1)[place]
+    shift = jnp.matmul(rows, white, precision="highest")
+    left = variance - jnp.sum(rows**2, axis=1)
     return Conditional(
         -0.5 * (chi_squared + count * LOG_TWO_PI) - log_det,
         chi_squared,
@@ -122,6 +117,9 @@ def observed_log_prob(
         common: Standard deviation shared by all dimensions.
         side: +1 if limited values lie below the limit, -1 if above.
     """
+    order = jnp.argsort(kind != Kind.detected, stable=True)
+    mean, x, error, kind = mean[order], x[order], error[order], kind[order]
+    covariance = covariance[order][:, order]
     present = kind != Kind.missing
     x = jnp.where(present, x, mean)
     noise = jnp.where(present, error, 1.0) ** 2 + floor**2

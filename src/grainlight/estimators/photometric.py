@@ -89,6 +89,31 @@ def model_asinh(
     return AsinhMagnitude(value, jnp.exp(0.5 * jax.nn.log_sigmoid(2 * t)))
 
 
+class AsinhResidual(eqx.Module):
+    """Observed minus expected asinh magnitudes.
+
+    Attributes:
+        residual: The difference [mag].
+        noise: Standard error of the observed value [mag].
+        slope: Of the expected value, against its magnitude.
+    """
+
+    residual: Float[Array, " band"]
+    noise: Float[Array, " band"]
+    slope: Float[Array, " band"]
+
+
+def _asinh_residual(
+    data: PhotometricData, mean: Float[Array, " band"]
+) -> AsinhResidual:
+    softening = SOFTENING * data.error
+    model = model_asinh(mean, softening)
+    noise = data.error * luptitude_slope(data.flux, softening)
+    return AsinhResidual(
+        luptitude(data.flux, softening) - model.value, noise, model.slope
+    )
+
+
 def limit_log_prob(
     distance: Float[Array, " band"],
     variance: Float[Array, " band"],
@@ -221,13 +246,11 @@ class PhotometricLikelihood(eqx.Module):
         mean = mean + data.distance_modulus
         spread = self.floor_mag**2 * jnp.eye(mean.size)
         latent = covariance + spread + data.distance_modulus_error**2
-        softening = SOFTENING * data.error
-        model = model_asinh(mean, softening)
-        noise = data.error * luptitude_slope(data.flux, softening)
-        cross = model.slope[:, None] * latent
+        seen = _asinh_residual(data, mean)
+        cross = seen.slope[:, None] * latent
         known = condition_on_detected(
-            luptitude(data.flux, softening) - model.value,
-            cross * model.slope + jnp.diag(noise**2),
+            seen.residual,
+            cross * seen.slope + jnp.diag(seen.noise**2),
             cross,
             jnp.diagonal(latent),
             data.kind == Kind.detected,
@@ -253,13 +276,11 @@ class PhotometricLikelihood(eqx.Module):
         mean, variance = self.model.scatter_at(scaled, condition, data.index)
         mean = mean + data.distance_modulus
         latent = variance + self.floor_mag**2
-        softening = SOFTENING * data.error
-        model = model_asinh(mean, softening)
-        noise = data.error * luptitude_slope(data.flux, softening)
+        seen = _asinh_residual(data, mean)
         detected = data.kind == Kind.detected
-        residual = jnp.where(detected, luptitude(data.flux, softening) - model.value, 0)
-        shared = jnp.where(detected, model.slope * data.distance_modulus_error, 0.0)
-        total = jnp.where(detected, model.slope**2 * latent + noise**2, 1.0)
+        residual = jnp.where(detected, seen.residual, 0.0)
+        shared = jnp.where(detected, seen.slope * data.distance_modulus_error, 0.0)
+        total = jnp.where(detected, seen.slope**2 * latent + seen.noise**2, 1.0)
         # one direction is shared: its inverse and determinant are written out
         excess = 1 + jnp.sum(shared**2 / total)
         pull = jnp.sum(shared * residual / total)

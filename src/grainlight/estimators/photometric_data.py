@@ -23,7 +23,8 @@ LIGHT_KMS = 299_792.458
 class PhotometricData(eqx.Module):
     r"""What was observed of one object; arrays of many objects have a leading axis.
 
-    Only observed bands are held, padded with missing ones to a common number.
+    Only observed bands are held: detections first, then limits, padded with missing
+    ones to a common number.
 
     Attributes:
         index: Position of the band among those of the model.
@@ -127,7 +128,8 @@ def _gather(
         "error": np.asarray(observation.error)[used],
         "kind": np.where(is_limit, int(Kind.limit), int(Kind.detected)),
     }
-    order = np.argsort(columns["index"])  # the order of a file must not matter
+    # the order of a file must not matter
+    order = np.lexsort((columns["index"], is_limit))
     return {name: column[order] for name, column in columns.items()}
 
 

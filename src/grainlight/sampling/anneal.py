@@ -62,23 +62,9 @@ class Population(eqx.Module):
     num_blocks: Int[Array, ""]
 
 
-class Start(eqx.Module):
-    """Where one group of particles arrived.
-
-    Attributes:
-        archive: Unconstrained draws of the last sweeps, close to the posterior.
-        beta: 1 if the posterior was reached within the stages allowed.
-        finite: Whether any draw of the prior had a finite density.
-        num_stages: Temperatures that it took.
-    """
-
-    archive: Float[Array, "draw param"]
-    beta: Float[Array, ""]
-    finite: Bool[Array, ""]
-    num_stages: Int[Array, ""]
-
-
-def anneal(key: Key[Array, ""], target: Target, data: Any, settings: Settings) -> Start:
+def anneal(
+    key: Key[Array, ""], target: Target, data: Any, settings: Settings
+) -> Float[Array, "draw param"]:
     """Lead one group of particles of one object from the prior to the posterior.
 
     Args:
@@ -86,6 +72,10 @@ def anneal(key: Key[Array, ""], target: Target, data: Any, settings: Settings) -
         target: Prior and likelihood, or the draft of it.
         data: What was observed of one object.
         settings: How it is done.
+
+    Returns:
+        Unconstrained draws of the last sweeps, close to the posterior; draws of the
+        prior if none of these has a finite density.
     """
     prior_key, stage_key = jr.split(key)
     near = log_draft if has_draft(target) else log_density
@@ -108,8 +98,7 @@ def anneal(key: Key[Array, ""], target: Target, data: Any, settings: Settings) -
         return _stage(key, evaluate, population, settings)
 
     last = jax.lax.while_loop(unfinished, one_stage, first)
-    flat = last.archive.reshape(-1, y.shape[1])
-    return Start(flat, last.beta, finite, last.stage)
+    return last.archive.reshape(-1, y.shape[1])
 
 
 def next_beta(

@@ -32,13 +32,11 @@ from jaxtyping import Array, Float, Int, Key
 
 from grainlight.sampling.anneal import difference_step
 from grainlight.sampling.mixture import Mixture
+from grainlight.sampling.settings import DIFFERENCE_FRACTION
 from grainlight.sampling.target import Target, log_density
 
 #: The shortest steps by a difference serve where the posterior is thinnest.
 LOG_SMALLEST = -3.0
-#: How often the step is a difference; the mixture and its regions share the rest.
-DIFFERENCE_FRACTION = 0.1
-
 #: Lengths of regional steps relative to the best for a Gaussian, in the logarithm.
 SHORTEST, LONGEST = -1.5, 0.3
 
@@ -76,14 +74,6 @@ class Walker(eqx.Module):
     accepted: Int[Array, ""]
 
 
-def _stand(
-    target: Target, data: Any, guide: Guide, y: Float[Array, " param"]
-) -> Walker:
-    """A walker at a point."""
-    posterior = log_density(target, data, y).posterior
-    return Walker(y, posterior, guide.mixture.log_parts(y), jnp.zeros((), int))
-
-
 def run_chain(
     key: Key[Array, ""],
     target: Target,
@@ -108,7 +98,12 @@ def run_chain(
         walker = jax.lax.fori_loop(0, steps_per_draw, one, walker)
         return walker, walker.y
 
-    first = _stand(target, data, guide, start)
+    first = Walker(
+        start,
+        log_density(target, data, start).posterior,
+        guide.mixture.log_parts(start),
+        jnp.zeros((), int),
+    )
     total = num_burn + num_draws
     last, ys = jax.lax.scan(draw, first, jr.split(key, total))
     return Chain(ys[num_burn:], last.accepted / (total * steps_per_draw))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import equinox as eqx
@@ -32,6 +33,7 @@ from grainlight.sampling.run import FEWEST_CHAINS, METHODS, Progress, sample_pos
 from grainlight.sampling.settings import Settings
 
 SLOTS = (8, 16, 24, 38)  # numbers of bands that programs are compiled for
+WORTH_COMPILING = 16  # objects
 POGSON = 2.5 / np.log(10)
 PREDICTIONS = 2**31 - 1  # folded into keys of predictions; larger than any place
 MOST_DRAWS = 100_000  # of a chain: more would not fit into memory
@@ -200,9 +202,9 @@ def fit_observations(
 ) -> list[Fit]:
     """Sample the posterior of every object; a bad one has a status and a message.
 
-    The draws of an object depend on the seed, its data and its place among the objects
-    that can be fitted. The other objects change them by rounding alone, unless they
-    have so many bands that all are padded to more.
+    Objects with about as many bands are sampled together. The draws of one depend on
+    the seed, its data, its place among these and the number of bands that they are
+    padded to; beyond that, the others change them by rounding alone.
 
     Args:
         key: Random key.
@@ -214,44 +216,87 @@ def fit_observations(
     settings = settings or FitSettings()
     target = photometric_target(model, settings)
     fits: dict[int, Fit] = {}
-    sound: list[int] = []
-    corrected: dict[int, Observation] = {}
+    sound: dict[int, Observation] = {}
     for i, observation in enumerate(observations):
         try:
             check_observation(model, observation)
-            corrected[i] = observation.dereddened()
-            sound.append(i)
+            sound[i] = observation.dereddened()
         except GrainlightError as error:
             fits[i] = _failed(observation, model, settings, error)
-    if sound:
-        chosen = [corrected[i] for i in sound]
-        widest = max(int(one.usable.sum()) for one in chosen)
-        slots = next(n for n in (*SLOTS, len(model.bands)) if n >= widest)
-        data = PhotometricData.from_observations(chosen, model.bands, num_slots=slots)
-        draws = sample_posterior(
-            key,
-            target,
-            data,
-            method=settings.method,
-            num_draws=settings.num_draws,
-            num_chains=settings.num_chains,
-            gate=settings.gate,
-            settings=settings.sampler,
-            progress=progress,
-        )
-        for place, i in enumerate(sound):
-            one_key = jr.fold_in(jr.fold_in(key, PREDICTIONS), place)
-            fit = _finished(
-                one_key,
-                corrected[i],
-                model,
-                target,
-                data[place],
-                draws[place],
-                settings,
-            )
+    finished, total = 0, len(sound)
+    for slots, group in _groups(sound, len(model.bands)).items():
+        shown = None
+        if progress is not None:
+            shown = partial(_show, progress, finished, total)
+        group_key = jr.fold_in(key, slots)
+        some = _fit_group(group_key, model, target, group, slots, settings, shown)
+        for i, fit in some.items():
             fits[i] = replace(fit, galactic_av=observations[i].galactic_av)
+        finished += len(group)
     return [fits[i] for i in range(len(observations))]
+
+
+def _groups(
+    observations: dict[int, Observation], num_bands: int
+) -> dict[int, dict[int, Observation]]:
+    """Objects by the number of bands that they are padded to.
+
+    Few objects are padded to more, together with others: that costs less than to
+    compile for them.
+    """
+    sizes = (*SLOTS, num_bands)
+    groups: dict[int, dict[int, Observation]] = {}
+    for i, observation in observations.items():
+        slots = next(n for n in sizes if n >= observation.usable.sum())
+        groups.setdefault(slots, {})[i] = observation
+    for slots in sorted(groups)[:-1]:
+        if len(groups[slots]) < WORTH_COMPILING:
+            wider = min(n for n in groups if n > slots)
+            groups[wider] |= groups.pop(slots)
+    return {n: dict(sorted(groups[n].items())) for n in sorted(groups)}
+
+
+def _show(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    """Progress over all groups."""
+    progress(before + done, total)
+
+
+def _fit_group(
+    key: Key[Array, ""],
+    model: ShellModel,
+    target: PhotometricTarget,
+    group: dict[int, Observation],
+    slots: int,
+    settings: FitSettings,
+    progress: Progress | None,
+) -> dict[int, Fit]:
+    """Sample objects that are padded to the same number of bands."""
+    chosen = list(group.values())
+    data = PhotometricData.from_observations(chosen, model.bands, num_slots=slots)
+    draws = sample_posterior(
+        key,
+        target,
+        data,
+        method=settings.method,
+        num_draws=settings.num_draws,
+        num_chains=settings.num_chains,
+        gate=settings.gate,
+        settings=settings.sampler,
+        progress=progress,
+    )
+    predict_key = jr.fold_in(key, PREDICTIONS)
+    return {
+        i: _finished(
+            jr.fold_in(predict_key, place),
+            observation,
+            model,
+            target,
+            data[place],
+            draws[place],
+            settings,
+        )
+        for place, (i, observation) in enumerate(group.items())
+    }
 
 
 def _failed(

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.core import Diagnostics, ParameterError, Samples, Status
-from grainlight.sampling.anneal import Start, anneal
+from grainlight.sampling.anneal import anneal
 from grainlight.sampling.chains import Chain, Guide, run_chain
 from grainlight.sampling.diagnostics import FEWEST_DRAWS, diagnose
 from grainlight.sampling.gate import Gate
@@ -208,10 +208,10 @@ def _launch(
     keys: Key[Array, " object"], target: Target, data: Any, plan: Plan
 ) -> Launch:
     """Anneal every group of every object, and learn what proposes its steps."""
-    starts = _anneal(keys, target, data, plan)
-    draws = _spread(starts.archive, plan.settings.archive_size)
-    guide, finite = _refine(keys, jnp.zeros((), int), target, data, draws, plan)
-    return Launch(guide, starts.archive[:, :, -1], finite)
+    found = _anneal(keys, target, data, plan)
+    draws = _spread(found, plan.settings.archive_size)
+    guide, finite = _refine(keys, target, data, draws, plan)
+    return Launch(guide, found[:, :, -1], finite)
 
 
 def _relaunch(
@@ -224,15 +224,15 @@ def _relaunch(
 ) -> Launch:
     """Learn anew from what the chains found, and what they were guided by."""
     draws = _remember(old.guide, last, plan.settings.archive_size)
-    guide, finite = _refine(keys, jnp.ones((), int), target, data, draws, plan)
+    guide, finite = _refine(keys, target, data, draws, plan)
     return Launch(guide, last[:, :, -1], finite)
 
 
 @eqx.filter_jit
 def _anneal(
     keys: Key[Array, " object"], target: Target, data: Any, plan: Plan
-) -> Start:
-    """Where the groups of all objects arrive: axes (object, chain)."""
+) -> Float[Array, "object chain draw param"]:
+    """Where the groups of all objects arrive."""
 
     def one_object(key, one_data):
         group_keys = jr.split(jr.fold_in(key, 0), plan.num_chains)
@@ -246,7 +246,6 @@ def _anneal(
 @eqx.filter_jit
 def _refine(
     keys: Key[Array, " object"],
-    attempt: Int[Array, ""],
     target: Target,
     data: Any,
     draws: Float[Array, "object draw param"],
@@ -255,8 +254,7 @@ def _refine(
     """The guides of all objects; a new run needs no second compilation."""
 
     def one_object(key, one_data, some):
-        refine_key = jr.fold_in(jr.fold_in(key, 2), attempt)
-        return refine(refine_key, target, one_data, some, plan.settings)
+        return refine(jr.fold_in(key, 2), target, one_data, some, plan.settings)
 
     return jax.vmap(one_object)(keys, data, draws)
 

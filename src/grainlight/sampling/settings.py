@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from grainlight.core import RangeError
+
+#: How often a step is a difference; the mixture and its regions share the rest.
+DIFFERENCE_FRACTION = 0.1
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -17,7 +22,7 @@ class Settings:
         refine_rounds: Rounds in which the mixture learns from its own draws.
         refine_blocks: Draws of a round, in blocks of 512.
         archive_size: Draws that the mixture is fitted to.
-        mixture_fraction: How often the mixture proposes a draw, not a step; below 0.9.
+        mixture_fraction: How often the mixture proposes a draw, not a step; 0 to 0.9.
         steps_per_draw: Metropolis steps between two recorded draws.
         burn_fraction: Draws made before the first recorded one, relative to those.
         chunk_size: Objects run together.
@@ -46,3 +51,11 @@ class Settings:
     retry_chunk_size: int = 8
     nuts_warmup: int = 500
     nuts_doublings: int = 8
+
+    def __post_init__(self) -> None:
+        largest = 1 - DIFFERENCE_FRACTION
+        if not 0 <= self.mixture_fraction <= largest:
+            raise RangeError(
+                f"Expected a mixture_fraction from 0 to {largest:g}, which leaves room "
+                f"for steps by differences; got {self.mixture_fraction:g}."
+            )
