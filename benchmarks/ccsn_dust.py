@@ -109,11 +109,13 @@ def make_objects(
 ) -> tuple[list[Observation], np.ndarray]:
     """Observations of test parents of the prior thesis2023, half on random subsets.
 
+    The seed chooses the parents as well.
+
     Fluxes have the model error that a fit assumes, errors of 0.05 mag and the
     background of 10 ks; what is not detected at 3 sigma is a limit.
     """
-    rows = np.flatnonzero(pairs.prior == "thesis2023")[:num]
     rng = np.random.default_rng(seed)
+    rows = rng.permutation(np.flatnonzero(pairs.prior == "thesis2023"))[:num]
     scatter = floor * 2.5 / np.log(10) * rng.normal(size=pairs.x[rows].shape)
     flux = 10 ** (0.4 * (31.4 - pairs.x[rows] - scatter))
     noisy = add_noise(

@@ -19,28 +19,29 @@ def test_opacity_is_cross_section_over_mass(name, density, radius):
     area = np.pi * centimeters**2
     mass = 4 / 3 * np.pi * centimeters**3 * density
     np.testing.assert_allclose(opacity.absorption[0], grain.absorption * area / mass)
-    np.testing.assert_allclose(opacity.scattering, grain.scattering * area / mass)
-    np.testing.assert_allclose(opacity.asymmetry, grain.asymmetry)
+    np.testing.assert_allclose(opacity.scattering[0], grain.scattering * area / mass)
+    np.testing.assert_allclose(opacity.asymmetry[0], grain.asymmetry)
 
 
 def test_a_mixture_is_the_mean_by_mass():
     pure = {name: mixture_opacity({name: 1.0}, 0.3, WAVE) for name, _ in PURE}
     mixed = mixture_opacity({"carbon_be": 0.3, "silicate_dl": 0.7}, 0.3, WAVE)
     carbon, silicate = pure["carbon_be"], pure["silicate_dl"]
-    for kind in ("total_absorption", "scattering", "extinction"):
+    for kind in ("total_absorption", "total_scattering", "extinction"):
         expected = 0.3 * getattr(carbon, kind) + 0.7 * getattr(silicate, kind)
         np.testing.assert_allclose(getattr(mixed, kind), expected)
-    forward = 0.3 * carbon.scattering * carbon.asymmetry
-    forward += 0.7 * silicate.scattering * silicate.asymmetry
-    np.testing.assert_allclose(mixed.asymmetry, forward / mixed.scattering)
+    forward = 0.3 * carbon.scattering[0] * carbon.asymmetry[0]
+    forward += 0.7 * silicate.scattering[0] * silicate.asymmetry[0]
+    np.testing.assert_allclose(mixed.mean_asymmetry, forward / mixed.total_scattering)
     assert np.all((mixed.albedo > 0) & (mixed.albedo < 1))
 
 
-def test_absorption_is_kept_for_each_species():
+def test_opacities_are_kept_for_each_species():
     mixed = mixture_opacity({"carbon_be": 0.3, "silicate_dl": 0.7}, 0.3, WAVE)
     pure = mixture_opacity({"silicate_dl": 1.0}, 0.3, WAVE)
     assert mixed.names == ("carbon_be", "silicate_dl")
-    np.testing.assert_allclose(mixed.absorption[1], pure.absorption[0])
+    for kind in ("absorption", "scattering", "asymmetry"):
+        np.testing.assert_allclose(getattr(mixed, kind)[1], getattr(pure, kind)[0])
 
 
 def test_a_species_without_mass_is_left_out():

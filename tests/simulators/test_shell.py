@@ -43,6 +43,31 @@ def test_grains_that_do_not_survive_are_flagged():
     assert spectra.silicate_temperature[1] > 1000
 
 
+def test_grains_that_do_not_survive_are_removed_if_asked_for():
+    rows = np.stack(
+        [
+            ROW,
+            changed(sn_luminosity=4e5, outer_radius=1e15, silicate_fraction=0.9),
+            changed(sn_luminosity=1e8, outer_radius=1e15),
+        ]
+    )
+    kept = ShellSimulator().simulate(rows)
+    cleared = ShellSimulator(remove_sublimated=True).simulate(rows)
+    np.testing.assert_array_equal(cleared.log_luminosity[0], kept.log_luminosity[0])
+    assert 0 < cleared.sublimated[1] < 1
+    assert cleared.optical_depth[1] < kept.optical_depth[1]
+    assert cleared.silicate_temperature[1] < 1400
+    # nothing survives: the star alone, and no temperature
+    assert cleared.sublimated[2] == 1
+    assert np.isnan(cleared.dust_temperature[2])
+    assert np.isfinite(cleared.log_luminosity).all()
+
+
+def test_data_sets_state_what_was_removed_only_if_it_was():
+    assert "remove_sublimated" not in ShellSimulator().settings
+    assert ShellSimulator(remove_sublimated=True).settings["remove_sublimated"]
+
+
 def test_rows_do_not_know_of_each_other():
     rows = np.stack([ROW, changed(dust_mass=1e-2), changed(silicate_fraction=1.0)])
     together = ShellSimulator().simulate(rows)

@@ -45,8 +45,8 @@ def _flat_opacity(
         ("grey",),
         np.array([1.0]),
         absorption * flat[None],
-        scattering * flat,
-        asymmetry * flat,
+        scattering * flat[None],
+        asymmetry * flat[None],
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grainlight.simulators import PRIORS, ShellSimulator
-from grainlight.transfer import ShellGeometry, shell, solve_shell
+from grainlight.transfer import ShellGeometry, solution, solve_shell
 
 SUN_LUMINOSITY = 3.828e33
 PROMISED, AIMED = 5e-3, 1e-3
@@ -59,14 +59,14 @@ def test_shells_of_the_prior_keep_energy(name, integral):
 
 
 def test_a_leaking_kernel_is_found_out(grains, monkeypatch):
-    tabulate = shell._table
+    tabulate = solution._table
 
     def leaky(*arguments):
         table = tabulate(*arguments)
         matrix = 0.97 * np.asarray(table.matrix)
         return table._replace(matrix=matrix)
 
-    monkeypatch.setattr(shell, "_table", leaky)
+    monkeypatch.setattr(solution, "_table", leaky)
     answer = solve_shell(grains(0.5, 0.1, 10.0))
     assert abs(answer.energy_error) > PROMISED
 

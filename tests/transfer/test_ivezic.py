@@ -28,7 +28,9 @@ def solve(power, depth, cells, *, scattering=1.0):
     absorb = np.where(wave < 1, 1, 1 / wave)
     scatter = scattering * np.where(wave < 1, 1, wave**-4.0)
     flat = np.zeros_like(wave)
-    opacity = Opacity(wave, ("grey",), np.array([1.0]), absorb[None], scatter, flat)
+    opacity = Opacity(
+        wave, ("grey",), np.array([1.0]), absorb[None], scatter[None], flat[None]
+    )
     geometry, light = ShellGeometry(INNER, float(power)), 1e4
     mass = depth / 2 * geometry.mass_per_column * OUTER_CM**2 / SUN_MASS
     for _ in range(8):

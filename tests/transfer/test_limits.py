@@ -113,7 +113,7 @@ def test_thin_dust_shines_with_its_whole_mass(grains, silicate):
     for share, absorption, row in zip(
         opacity.mass_fraction, opacity.absorption, answer.temperature, strict=True
     ):
-        mean = planck(opacity.wave[:, None], row) @ answer.cell_mass
+        mean = planck(opacity.wave[:, None], row) @ answer.cell_mass[0]
         mass = share * shell.dust_mass * SUN_MASS
         expected += 4 * math.pi * mass * absorption * mean
     bare = solve_shell(dataclasses.replace(shell, dust_mass=1e-30)).luminosity
@@ -190,6 +190,8 @@ def test_a_mixture_of_one_kind_with_itself_changes_nothing(grains):
         names=("silicate_dl", "silicate_dl"),
         mass_fraction=np.array([0.3, 0.7]),
         absorption=np.repeat(opacity.absorption, 2, axis=0),
+        scattering=np.repeat(opacity.scattering, 2, axis=0),
+        asymmetry=np.repeat(opacity.asymmetry, 2, axis=0),
     )
     shell = grains(1.0, 0.1, 3.0, geometry=ShellGeometry(0.5))
     one, two = (

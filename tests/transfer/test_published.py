@@ -1,7 +1,9 @@
 """166 published supernova shells of MOCASSIN in octant mode (Ansari et al. 2022).
 
-Their grids are coarse (the shell is three cells deep) and biased where grains scatter;
-hot silicate is destroyed there and not here. So thin, cool shells are held to more.
+Their grids are coarse (the shell is three cells deep) and biased where grains scatter.
+Grains hotter than they survive are removed; where silicate is alone, MOCASSIN then has
+no steady state but two that alternate (`benchmarks/transfer_sublimation.py`). So thin,
+cool shells are held to more.
 """
 
 import numpy as np
@@ -22,11 +24,22 @@ def answer_of(row):
     silicate /= silicate + (1 - number) * SPECIES["carbon_be"].density
     shares = {"silicate_dl": silicate, "carbon_be": 1 - silicate}
     opacity = mixture_opacity(shares, radius, wavelength_grid())
-    answer = solve_shell(Shell(light / SUN_LUMINOSITY, star, mass, outer, opacity))
-    warm = dict(zip(opacity.names, answer.mean_temperature, strict=True))
+    shell = Shell(light / SUN_LUMINOSITY, star, mass, outer, opacity)
+    answer = solve_shell(shell, remove_sublimated=True)
+    warm = dict(zip(opacity.names, whole_means(answer, outer), strict=True))
     mean = number * warm.get("silicate_dl", 0) + (1 - number) * warm.get("carbon_be", 0)
-    hot = answer.temperature[0].max() if "silicate_dl" in warm else 0
-    return answer.luminosity, mean, hot, answer.optical_depth
+    hot = np.any(answer.sublimated > 0)
+    return answer.luminosity, mean, hot, shell.optical_depth(0.55)
+
+
+def whole_means(answer, outer):
+    """Mean temperatures that count emptied cells, as the published ones do."""
+    if not np.any(answer.sublimated > 0):
+        return answer.mean_temperature
+    radius = np.linspace(0.8, 1, 401)
+    place = np.log(answer.radius / outer)
+    warm = [np.interp(np.log(radius), place, row) for row in answer.temperature]
+    return np.array([np.average(row, weights=radius**2) for row in warm])
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +58,13 @@ def published(reference_data):
     limit = band_limits(names).detection
     off = -2.5 * np.log10(ours / theirs)
     off[(ours < limit) | (theirs < limit)] = np.nan
-    plain = (np.array(hot) < 1400) & (np.array(depth) < 10)
+    hot = np.array(hot)
     return {
         "off": off,
         "mean": np.array(mean),
         "warm": np.array(mean) / known - 1,
-        "plain": plain,
+        "plain": ~hot & (np.array(depth) < 10),
+        "steady": ~hot | (inputs[:, 4] % 1 > 0),
     }
 
 
@@ -62,20 +76,28 @@ def test_thirty_four_bands_carry_signal(published):
 def test_magnitudes_of_all_shells(published):
     off = published["off"][np.isfinite(published["off"])]
     assert abs(np.median(off)) < 0.03
-    assert np.quantile(np.abs(off), 0.9) < 0.18
+    assert np.quantile(np.abs(off), 0.9) < 0.17
+
+
+def test_magnitudes_of_shells_with_a_steady_state(published):
+    off = published["off"][published["steady"]]
+    off = off[np.isfinite(off)]
+    assert published["steady"].sum() == 160
+    assert abs(np.median(off)) < 0.03
+    assert np.quantile(np.abs(off), 0.9) < 0.125
 
 
 def test_magnitudes_of_thin_and_cool_shells(published):
     off = published["off"][published["plain"]]
     off = off[np.isfinite(off)]
     assert abs(np.median(off)) < 0.03
-    assert np.quantile(np.abs(off), 0.9) < 0.12
+    assert np.quantile(np.abs(off), 0.9) < 0.1
 
 
 def test_mean_temperatures(published):
     warm, plain = published["warm"], published["plain"]
-    assert np.mean(np.abs(warm) < 0.03) > 0.92
-    assert np.mean(np.abs(warm[plain]) < 0.03) > 0.95
+    assert np.mean(np.abs(warm) < 0.03) > 0.95
+    assert np.mean(np.abs(warm[plain]) < 0.03) > 0.98
     assert abs(np.median(warm)) < 0.01
 
 

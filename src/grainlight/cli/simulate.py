@@ -6,6 +6,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.ma import masked
 from rich.console import Console
 from rich.table import Table
 
@@ -40,6 +41,10 @@ def simulate(
     inner: Annotated[float, typer.Option(help="Inner over outer radius.")] = 0.8,
     carbon: Annotated[str, typer.Option(help="Carbon species.")] = "carbon_be",
     silicate: Annotated[str, typer.Option(help="Silicate species.")] = "silicate_dl",
+    remove_sublimated: Annotated[
+        bool,
+        typer.Option("--remove-sublimated", help="Remove grains hotter than survive."),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results of --at.")
     ] = False,
@@ -50,7 +55,12 @@ def simulate(
             "Expected one of --num-parents and --at; got both or none. Give the number "
             "of shells to draw, or a table that lists them."
         )
-    simulator = ShellSimulator(inner=inner, carbon=carbon, silicate=silicate)
+    simulator = ShellSimulator(
+        inner=inner,
+        carbon=carbon,
+        silicate=silicate,
+        remove_sublimated=remove_sublimated,
+    )
     if at is not None:
         _simulate_table(at, out, simulator, overwrite=overwrite)
         return
@@ -101,15 +111,18 @@ def _simulate_table(
         row = shells[i]
         shown.add_row(
             str(i + 1),
-            f"{row['dust_temperature']:.1f}",
+            "-"
+            if row["dust_temperature"] is masked
+            else f"{row['dust_temperature']:.1f}",
             f"{row['optical_depth']:.3g}",
             f"{row['energy_error']:.1e}",
         )
     Console().print(shown)
     hot = int(np.count_nonzero(np.asarray(shells["sublimated"]) > 0))
     if hot:
+        fate = "removed" if simulator.remove_sublimated else "kept"
         typer.echo(
             f"{hot} of {len(shells)} shells have grains that are hotter than they "
-            "survive (column sublimated, a share of the mass); they are kept."
+            f"survive (column sublimated, a share of the mass); these are {fate}."
         )
     typer.echo(f"Shells: {out / ROWS}; spectra: {out / SPECTRA}")

@@ -14,23 +14,23 @@ MICRON_CM = 1e-4
 
 
 class Opacity(NamedTuple):
-    """Opacities of a mixture, per gram of all dust.
+    """Opacities of a mixture; those of a species are per gram *of that species*.
 
     Attributes:
         wave: Wavelength [um].
         names: Species of the mixture.
         mass_fraction: Share of the dust mass of each species.
-        absorption: Absorption opacity per gram *of that species* [cm^2 g^-1].
-        scattering: Scattering opacity of the mixture [cm^2 g^-1].
-        asymmetry: Mean cosine of scattering of the mixture.
+        absorption: Absorption opacity of each species [cm^2 g^-1].
+        scattering: Scattering opacity of each species [cm^2 g^-1].
+        asymmetry: Mean cosine of scattering of each species.
     """
 
     wave: Float[np.ndarray, " wave"]
     names: tuple[str, ...]
     mass_fraction: Float[np.ndarray, " species"]
     absorption: Float[np.ndarray, "species wave"]
-    scattering: Float[np.ndarray, " wave"]
-    asymmetry: Float[np.ndarray, " wave"]
+    scattering: Float[np.ndarray, "species wave"]
+    asymmetry: Float[np.ndarray, "species wave"]
 
     @property
     def total_absorption(self) -> Float[np.ndarray, " wave"]:
@@ -38,14 +38,25 @@ class Opacity(NamedTuple):
         return self.mass_fraction @ self.absorption
 
     @property
+    def total_scattering(self) -> Float[np.ndarray, " wave"]:
+        """Scattering opacity of the mixture [cm^2 g^-1]."""
+        return self.mass_fraction @ self.scattering
+
+    @property
+    def mean_asymmetry(self) -> Float[np.ndarray, " wave"]:
+        """Mean cosine of scattering of the mixture."""
+        forward = self.mass_fraction @ (self.scattering * self.asymmetry)
+        return forward / np.maximum(self.total_scattering, 1e-300)
+
+    @property
     def extinction(self) -> Float[np.ndarray, " wave"]:
-        """Absorption plus scattering [cm^2 g^-1]."""
-        return self.total_absorption + self.scattering
+        """Absorption plus scattering of the mixture [cm^2 g^-1]."""
+        return self.total_absorption + self.total_scattering
 
     @property
     def albedo(self) -> Float[np.ndarray, " wave"]:
-        """Share of the extinction that is scattering."""
-        return self.scattering / self.extinction
+        """Share of the extinction of the mixture that is scattering."""
+        return self.total_scattering / self.extinction
 
 
 def mixture_opacity(
@@ -74,19 +85,14 @@ def mixture_opacity(
             "Expected mass fractions of at least zero that sum to one; got "
             f"{dict(mass_fraction)}. Divide them by their sum."
         )
-    absorb, scatter, forward = [], 0.0, 0.0
-    for name, share in shares.items():
-        grain = grain_efficiencies(name, grain_radius, wave)
-        per_gram = 3 / (4 * grain_radius * MICRON_CM * species(name).density)
-        absorb.append(per_gram * grain.absorption)
-        scatter = scatter + share * per_gram * grain.scattering
-        forward = forward + share * per_gram * grain.scattering * grain.asymmetry
-    fraction = np.array(list(shares.values()))
+    grains = [grain_efficiencies(name, grain_radius, wave) for name in shares]
+    density = np.array([species(name).density for name in shares])
+    per_gram = 3 / (4 * grain_radius * MICRON_CM * density[:, None])
     return Opacity(
         wave=np.asarray(wave, dtype=float),
         names=tuple(shares),
-        mass_fraction=fraction,
-        absorption=np.array(absorb),
-        scattering=np.asarray(scatter),
-        asymmetry=np.asarray(forward) / np.maximum(scatter, 1e-300),
+        mass_fraction=np.array(list(shares.values())),
+        absorption=per_gram * np.array([grain.absorption for grain in grains]),
+        scattering=per_gram * np.array([grain.scattering for grain in grains]),
+        asymmetry=np.array([grain.asymmetry for grain in grains]),
     )

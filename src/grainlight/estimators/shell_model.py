@@ -153,8 +153,9 @@ def likelihood_data(pairs: Pairs) -> tuple[Array, Array, Array]:
 
 
 def outcome_data(pairs: Pairs) -> tuple[Array, Array, Array]:
-    """Columns of the emulator's loss: one row a parent."""
+    """Columns of the emulator's loss: one row a parent that has any dust left."""
     _, first = np.unique(pairs.parent, return_index=True)
+    first = first[np.isfinite(pairs.outcomes["dust_temperature"][first])]
     log_temperature = np.log10(pairs.outcomes["dust_temperature"][first])
     return (
         jnp.asarray(pairs.theta[first], jnp.float32),
@@ -165,6 +166,7 @@ def outcome_data(pairs: Pairs) -> tuple[Array, Array, Array]:
 
 def density_data(pairs: Pairs, prior: Array) -> tuple[Array]:
     """Scaled thesis parameters of the parents drawn from one prior."""
+    prior = prior & np.isfinite(pairs.outcomes["dust_temperature"])
     _, first = np.unique(pairs.parent[prior], return_index=True)
     theta = pairs.theta[prior][first]
     temperature = np.log10(pairs.outcomes["dust_temperature"][prior][first])

@@ -51,10 +51,11 @@ class ShellSpectra(NamedTuple):
         theta: Parameters, physical.
         wave: Rest wavelength [um].
         log_luminosity: log10 of the luminosity density [erg s^-1 Hz^-1].
-        dust_temperature: Mass-weighted mean grain temperature [K].
+        dust_temperature: Mass-weighted mean grain temperature [K]; nan without dust.
         carbon_temperature: Same for carbon alone [K]; nan without carbon.
         silicate_temperature: Same for silicate alone [K]; nan without silicate.
-        sublimated: Share of the dust mass that is hotter than its grains survive.
+        sublimated: Share of the dust mass that is hotter than its grains survive,
+            removed if the simulator does so.
         optical_depth: Radial extinction optical depth at 0.55 um.
         energy_error: Escaping over emitted luminosity, minus one.
     """
@@ -78,6 +79,8 @@ class ShellSimulator:
         inner: Inner over outer radius.
         carbon: Carbon species.
         silicate: Silicate species.
+        remove_sublimated: Whether grains hotter than they survive are removed. The
+            dust mass is that before; where nothing survives, there is no temperature.
 
     References:
         Ansari et al. (2022), A&A 666, A176.
@@ -86,6 +89,7 @@ class ShellSimulator:
     inner: float = 0.8
     carbon: str = CARBON
     silicate: str = SILICATE
+    remove_sublimated: bool = False
 
     def __post_init__(self) -> None:
         ShellGeometry(self.inner)
@@ -105,7 +109,10 @@ class ShellSimulator:
     @property
     def settings(self) -> dict[str, object]:
         """What a recipe must state to remake the spectra."""
-        return {"simulator": "shell", **asdict(self)}
+        stated = {"simulator": "shell", **asdict(self)}
+        if not self.remove_sublimated:
+            del stated["remove_sublimated"]  # older data sets do not state it
+        return stated
 
     def opacity(self, theta: Float[np.ndarray, " param"]) -> Opacity:
         """Opacities of the dust of one object."""
@@ -144,7 +151,7 @@ class ShellSimulator:
             opacity=opacity,
             geometry=ShellGeometry(self.inner),
         )
-        answer = solve_shell(shell)
+        answer = solve_shell(shell, remove_sublimated=self.remove_sublimated)
         by_name = dict(zip(opacity.names, answer.mean_temperature, strict=True))
         tiny = 10**FAINTEST
         return (

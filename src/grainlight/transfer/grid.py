@@ -33,22 +33,24 @@ class ShellGeometry:
     @property
     def mass_per_column(self) -> float:
         """Dust mass over radial column density, in outer radii squared."""
-        mass = 4 * math.pi * self._moment(2)
-        return mass / self._moment(0)
+        return float(self.mass(np.ones(1))[0])
 
-    def _moment(self, power: int) -> float:
-        """Integral of density times radius to a power, from the inner to the outer."""
+    def _moment(
+        self, power: int, radius: Float[np.ndarray, "*r"]
+    ) -> Float[np.ndarray, "*r"]:
+        """Integral of density times radius to a power, from the inner edge out."""
         exponent = power + 1 - self.density_power
         if abs(exponent) < 1e-9:
-            return -math.log(self.inner)
-        return (1 - self.inner**exponent) / exponent
+            return np.log(radius / self.inner)
+        return (radius**exponent - self.inner**exponent) / exponent
 
-    def column(self, radius: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
+    def column(self, radius: Float[np.ndarray, "*r"]) -> Float[np.ndarray, "*r"]:
         """Share of the radial column inside a radius (radius in outer radii)."""
-        power = 1 - self.density_power
-        if abs(power) < 1e-9:
-            return np.log(radius / self.inner) / -math.log(self.inner)
-        return (radius**power - self.inner**power) / (1 - self.inner**power)
+        return self._moment(0, radius) / self._moment(0, np.ones(1))
+
+    def mass(self, radius: Float[np.ndarray, "*r"]) -> Float[np.ndarray, "*r"]:
+        """Mass inside a radius, over radial column, in outer radii squared."""
+        return 4 * math.pi * self._moment(2, radius) / self._moment(0, np.ones(1))
 
 
 def cell_edges(

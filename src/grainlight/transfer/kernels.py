@@ -112,7 +112,7 @@ def tangent_rays(fine: Float[np.ndarray, " edge"]) -> Rays:
     return Rays(measure, np.sqrt(impact2), first, length, cosine)
 
 
-def _node_weights(fine: Float[np.ndarray, " edge"]) -> Float[np.ndarray, "edge node"]:
+def node_weights(fine: Float[np.ndarray, " edge"]) -> Float[np.ndarray, "edge node"]:
     """Values at the edges of half-cells from those at the nodes.
 
     Linear in radius between nodes, constant from the outermost nodes to the walls.
@@ -139,7 +139,7 @@ def _linear_source(depth):
 
 
 @nb.njit(cache=True, nogil=True)
-def _march(weight, impact, first, length, cosine, alpha, fine, received, left):
+def march(weight, impact, first, length, cosine, alpha, fine, received, left):
     """Carry unit sources of all edges along all rays for one set of opacities.
 
     Adds to `received`, (moment received, cell, moment emitted * edges + edge), and to
@@ -202,7 +202,7 @@ def _tabulate(weight, impact, first, length, cosine, density, fine, depths):
     received = np.zeros((num, 2, num_half // 2, 2 * (num_half + 1)))
     left = np.zeros((num, 2 * (num_half + 1)))
     for n in range(num):
-        _march(
+        march(
             weight,
             impact,
             first,
@@ -216,23 +216,26 @@ def _tabulate(weight, impact, first, length, cosine, density, fine, depths):
     return received, left
 
 
-def _emission(
-    rays: Rays, fine: Float[np.ndarray, " edge"], density: np.ndarray
-) -> Float[np.ndarray, "cell edge"]:
-    """Emission of each cell per unit source at each edge, as the rays have it."""
-    half = rays.weight @ (rays.length * density)
-    share = np.zeros((len(density), len(fine)))
-    index = np.arange(len(density))
+def unit_emission(
+    rays: Rays, fine: Float[np.ndarray, " edge"]
+) -> Float[np.ndarray, "half edge"]:
+    """Emission of half-cells of unit extinction per unit source at each edge.
+
+    It is what the rays have, so that nothing is lost between source and receiver.
+    """
+    half = rays.weight @ rays.length
+    share = np.zeros((len(half), len(fine)))
+    index = np.arange(len(half))
     share[index, index] = share[index, index + 1] = half
     for ray, innermost in enumerate(rays.first):
         if rays.impact[ray] > fine[0]:
             span = fine[innermost + 1] - fine[innermost]
             above = (rays.impact[ray] - fine[innermost]) / span
-            moved = rays.weight[ray] * rays.length[ray, innermost] * density[innermost]
+            moved = rays.weight[ray] * rays.length[ray, innermost]
             # the lower end lies at the tangent point, not at the lower edge
             share[innermost, innermost] -= moved * above
             share[innermost, innermost + 1] += moved * above
-    return share[::2] + share[1::2]
+    return share
 
 
 def kernel_table(
@@ -250,10 +253,11 @@ def kernel_table(
     depths = np.exp(log_depth)
     received, left = _tabulate(*rays, density, fine, depths)
     num, num_cells = len(depths), len(edges) - 1
-    fold = _node_weights(fine)
+    fold = node_weights(fine)
     received = received.reshape(num, 2, num_cells, 2, len(fine)) @ fold
     left = left.reshape(num, 2, len(fine)) @ fold
-    emission = _emission(rays, fine, density) @ fold
+    emission = density[:, None] * unit_emission(rays, fine)
+    emission = (emission[::2] + emission[1::2]) @ fold
     inverse = np.linalg.inv(emission)
     matrix = np.einsum("kj,drjmi->drmki", inverse, received, optimize=True)
     matrix /= depths[:, None, None, None, None]

@@ -17,7 +17,7 @@ References:
 import numba as nb
 import numpy as np
 
-from grainlight.transfer.kernels import LOG_MAX, LOG_MIN, LOG_STEP
+from grainlight.transfer.kernels import LOG_MAX, LOG_MIN, LOG_STEP, march
 
 FAINT_ALBEDO = 1e-6
 FAINT_ANISOTROPY = 1e-3
@@ -46,47 +46,56 @@ def _interpolate(table, log_depth, out):
 
 
 @nb.njit(cache=True, nogil=True)
-def _starlight(depth, luminosity, radius, column, mass, out):
+def _starlight(depth, total, luminosity, radius, mass, out):
     """Mean intensity of direct starlight at the nodes, and what escapes of it.
 
     The nodes take up just the light that the beam loses.
+
+    Args:
+        depth: Optical depth from the star to the nodes, (node,).
+        total: Optical depth of the shell.
+        luminosity: Luminosity of the star.
+        radius: Radii of the nodes, (node,).
+        mass: Volume times extinction of the nodes, (node,).
+        out: The mean intensity is written here, (node,).
     """
     kept = 0.0
     for i in range(len(mass)):
-        out[i] = np.exp(-depth * column[i]) / radius[i] ** 2
+        out[i] = np.exp(-depth[i]) / radius[i] ** 2
         kept += mass[i] * out[i]
-    taken = -np.expm1(-depth) / depth if depth > 1e-12 else 1.0
+    taken = -np.expm1(-total) / kept if kept > 0.0 else 0.25 / np.pi
     for i in range(len(mass)):
-        out[i] *= luminosity * taken / (4 * np.pi * kept)
-    return luminosity * np.exp(-depth)
+        out[i] *= luminosity * taken / (4 * np.pi)
+    return luminosity * np.exp(-total)
 
 
 @nb.njit(cache=True, nogil=True)
 def _solve_field(blocks, omega, tilt, beam, columns):
-    """Mean intensity (and flux, if `tilt`) of the beam and of unit thermal sources.
+    """Mean intensity (and flux, if tilted) of the beam and of unit thermal sources.
 
     Column 0 answers the beam, column 1 + j the source at node j.
     """
     num = len(beam)
-    size = num if tilt == 0.0 else 2 * num
+    tilted = np.any(tilt != 0.0)
+    size = 2 * num if tilted else num
     system = np.zeros((size, size))
     known = np.zeros((size, columns))
     for i in range(num):
         known[i, 0] = beam[i]
         for j in range(num):
-            system[i, j] = -omega * blocks[0, 0, i, j]
+            system[i, j] = -omega[j] * blocks[0, 0, i, j]
             if columns > 1:
                 known[i, j + 1] = blocks[0, 0, i, j]
-    if tilt != 0.0:
+    if tilted:
         for i in range(num):
             known[num + i, 0] = beam[i]
             for j in range(num):
-                system[i, num + j] = -tilt * blocks[0, 1, i, j]
-                system[num + i, j] = -omega * blocks[1, 0, i, j]
-                system[num + i, num + j] = -tilt * blocks[1, 1, i, j]
+                system[i, num + j] = -tilt[j] * blocks[0, 1, i, j]
+                system[num + i, j] = -omega[j] * blocks[1, 0, i, j]
+                system[num + i, num + j] = -tilt[j] * blocks[1, 1, i, j]
                 if columns > 1:
                     known[num + i, j + 1] = blocks[1, 0, i, j]
-    if omega == 0.0:
+    if np.all(omega == 0.0):
         return known
     for i in range(size):
         system[i, i] += 1.0
@@ -99,10 +108,33 @@ def _scattered(field, column, escape, ratio, omega, tilt):
     num = len(escape)
     total = 0.0
     for i in range(num):
-        total += escape[i] * omega * field[i, column]
-        if tilt != 0.0:
-            total += escape[i] * ratio[i] * tilt * field[num + i, column]
+        total += escape[i] * omega[i] * field[i, column]
+        if len(field) > num:
+            total += escape[i] * ratio[i] * tilt[i] * field[num + i, column]
     return total
+
+
+@nb.njit(cache=True, nogil=True)
+def _faint(omega, tilt):
+    """Set to zero what is too faint to count."""
+    if np.max(omega) < FAINT_ALBEDO:
+        omega[:] = 0.0
+    if np.max(np.abs(tilt)) < FAINT_ANISOTROPY:
+        tilt[:] = 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def _answer(blocks, omega, tilt, beam, escape, ratio, hot, gain, light, leave):
+    """Fill the responses of one wavelength; returns what escapes of the scattering."""
+    num = len(beam)
+    columns = 1 if hot else num + 1
+    field = _solve_field(blocks, omega, tilt, beam, columns)
+    light[:] = field[:num, 0]
+    for j in range(columns - 1):
+        gain[:, j] = field[:num, j + 1]
+        leave[j] = escape[j]
+        leave[j] += _scattered(field, j + 1, escape, ratio, omega, tilt)
+    return _scattered(field, 0, escape, ratio, omega, tilt)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -146,14 +178,14 @@ def responses(
     escaped = np.zeros(num_wave)
     blocks = np.empty((2, 2, num, num))
     escape, ratio, beam = np.empty(num), np.empty(num), np.empty(num)
+    omega, tilt = np.empty(num), np.empty(num)
     for w in range(num_wave):
-        omega, tilt = albedo[w], 3 * albedo[w] * cosine[w]
-        omega = 0.0 if omega < FAINT_ALBEDO else omega
-        tilt = 0.0 if abs(tilt) < FAINT_ANISOTROPY else tilt
+        omega[:], tilt[:] = albedo[w], 3 * albedo[w] * cosine[w]
+        _faint(omega, tilt)
         # below the table everything is proportional to the optical depth
         log_depth = np.log(max(depth[w], 1e-300))
         scale = min(depth[w] / np.exp(LOG_MIN), 1.0)
-        if tilt == 0.0:
+        if tilt[0] == 0.0:
             _interpolate(matrix[:, 0, 0], log_depth, blocks[0, 0])
         else:
             _interpolate(matrix, log_depth, blocks)
@@ -161,15 +193,104 @@ def responses(
         _interpolate(log_escape, log_depth, escape)
         _interpolate(escape_ratio, log_depth, ratio)
         escape[:] = np.exp(escape) * scale
-        escaped[w] = _starlight(depth[w], star[w], radius, column, mass, beam)
-        columns = 1 if hot[w] else num + 1
-        field = _solve_field(blocks, omega, tilt, beam, columns)
-        light[w] = field[:num, 0]
-        escaped[w] += _scattered(field, 0, escape, ratio, omega, tilt)
-        for j in range(columns - 1):
-            gain[w, :, j] = field[:num, j + 1]
-            leave[w, j] = escape[j]
-            leave[w, j] += _scattered(field, j + 1, escape, ratio, omega, tilt)
+        escaped[w] = _starlight(
+            depth[w] * column, depth[w], star[w], radius, depth[w] * mass, beam
+        )
+        escaped[w] += _answer(
+            blocks,
+            omega,
+            tilt,
+            beam,
+            escape,
+            ratio,
+            hot[w],
+            gain[w],
+            light[w],
+            leave[w],
+        )
+    return gain, light, leave, escaped
+
+
+@nb.njit(cache=True, nogil=True)
+def responses_along(
+    weight,
+    impact,
+    first,
+    length,
+    cosine,
+    fine,
+    fold,
+    emission,
+    alpha,
+    albedo,
+    tilt,
+    depth,
+    total,
+    star,
+    hot,
+):
+    """The same for extinction of any radial profile, different at every wavelength.
+
+    Args:
+        weight: From `Rays`, as are `impact`, `first`, `length` and `cosine`.
+        impact: See `weight`.
+        first: See `weight`.
+        length: See `weight`.
+        cosine: See `weight`.
+        fine: Edges of the half-cells, (edge,).
+        fold: Values at the edges from those at the nodes, (edge, node).
+        emission: Of a half-cell of unit extinction per unit source, (half, node).
+        alpha: Delta-scaled extinction of the half-cells, (wave, half).
+        albedo: Delta-scaled albedo, (wave, node).
+        tilt: Three times albedo times mean cosine, delta-scaled, (wave, node).
+        depth: Optical depth from the star to the nodes, (wave, node).
+        total: Optical depth of the shell, (wave,).
+        star: Luminosity of the star [any unit], (wave,).
+        hot: Wavelengths at which grains never shine: only starlight is needed.
+
+    Returns:
+        What `responses` returns.
+    """
+    num_wave, num_half = alpha.shape
+    num, num_edges = num_half // 2, num_half + 1
+    gain = np.zeros((num_wave, num, num))
+    light = np.zeros((num_wave, num))
+    leave = np.zeros((num_wave, num))
+    escaped = np.zeros(num_wave)
+    blocks = np.empty((2, 2, num, num))
+    beam, radius = np.empty(num), fine[1::2].copy()
+    received, left = np.empty((2, num, 2 * num_edges)), np.empty(2 * num_edges)
+    for w in range(num_wave):
+        omega, tilted = albedo[w].copy(), tilt[w].copy()
+        _faint(omega, tilted)
+        received[:], left[:] = 0.0, 0.0
+        march(weight, impact, first, length, cosine, alpha[w], fine, received, left)
+        emitted = np.zeros((num, num))
+        for half in range(num_half):
+            emitted[half // 2] += alpha[w, half] * emission[half]
+        inverse = np.linalg.inv(emitted)
+        for moment in range(2):
+            for source in range(2):
+                part = received[
+                    moment, :, source * num_edges : (source + 1) * num_edges
+                ]
+                blocks[moment, source] = inverse @ (np.ascontiguousarray(part) @ fold)
+        escape = left[:num_edges] @ fold
+        ratio = (left[num_edges:] @ fold) / np.maximum(escape, 1e-280)
+        mass = np.sum(emitted, axis=0) / (4 * np.pi)
+        escaped[w] = _starlight(depth[w], total[w], star[w], radius, mass, beam)
+        escaped[w] += _answer(
+            blocks,
+            omega,
+            tilted,
+            beam,
+            escape,
+            ratio,
+            hot[w],
+            gain[w],
+            light[w],
+            leave[w],
+        )
     return gain, light, leave, escaped
 
 
@@ -214,10 +335,10 @@ def _balance(weight, absorb, share, gain, light, planck, slope, rise, newton):
         for t in range(num_species):
             for j in range(num):
                 n = t * num + j
-                shape = planck[w, t, j] * share[t, w]
+                shape = planck[w, t, j] * share[t, w, j]
                 change = shape
                 if newton:
-                    change = slope[w, t, j] * share[t, w] / rise[n]
+                    change = slope[w, t, j] * share[t, w, j] / rise[n]
                 for s in range(num_species):
                     factor = weight[w] * absorb[s, w]
                     for i in range(num):
@@ -245,7 +366,7 @@ def equilibrium(frequency, weight, absorb, share, gain, light, guess):
         weight: Quadrature weights of the integral over frequency, (wave,).
         absorb: Absorption opacity of each species, (species, wave).
         share: Thermal source of a species per unit of its Planck function: its share
-            of the delta-scaled extinction, (species, wave).
+            of the delta-scaled extinction, (species, wave, node).
         gain: From `responses`.
         light: From `responses`.
         guess: First temperatures [K], (species, node).
