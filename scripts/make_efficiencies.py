@@ -1,11 +1,12 @@
 """Make the grain efficiency tables that the package ships.
 
-    python scripts/make_efficiencies.py NK_FOLDER
+    python scripts/make_efficiencies.py NK_FOLDER DRAINE_FILE
 
 NK_FOLDER holds the optical constants of the Debian package `mocassin-data`
-(`/usr/share/mocassin/dustData`). Those files are not shipped; the efficiencies derived
-from them by Mie theory are. The script is deterministic: the same files give the same
-table, byte for byte.
+(`/usr/share/mocassin/dustData`), DRAINE_FILE is `callindex.out_silD03` (the silicate of
+Draine 2003, on the page of its author). Those files are not shipped; the efficiencies
+derived from them by Mie theory are. The script is deterministic: the same files give
+the same table, byte for byte.
 
 n and k are linear in frequency between the entries of a file and constant beyond
 them, as MOCASSIN reads them. Each entry of the table is the mean over five
@@ -50,6 +51,14 @@ def read_constants(path: Path) -> np.ndarray:
     return table[np.argsort(table[:, 0])]
 
 
+def read_draine(path: Path) -> np.ndarray:
+    """Read wavelength [um], n, k: after five header lines, n less one."""
+    rows = [line.split() for line in path.read_text().splitlines()[5:]]
+    table = np.array([row for row in rows if len(row) == 5], float)[:, [0, 3, 4]]
+    table[:, 1] += 1
+    return table[np.argsort(table[:, 0])]
+
+
 def refractive_index(table: np.ndarray, wave: np.ndarray) -> np.ndarray:
     """Complex index n - ik, linear in frequency, constant beyond the table."""
     frequency = 1 / table[::-1, 0]
@@ -79,11 +88,13 @@ def efficiencies(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return absorb, scatter, cosine
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, draine: Path) -> None:
     """Make the tables of all species and write them."""
     arrays = {"wave_um": WAVE, "radius_um": RADIUS}
-    for name, source in SOURCES.items():
-        absorb, scatter, cosine = efficiencies(read_constants(folder / source))
+    tables = {name: read_constants(folder / path) for name, path in SOURCES.items()}
+    tables["silicate_d03"] = read_draine(draine)
+    for name, table in tables.items():
+        absorb, scatter, cosine = efficiencies(table)
         for kind, value in (("abs", absorb), ("sca", scatter)):
             logs = np.clip(np.log10(value), -15, 1)
             arrays[f"{name}_{kind}"] = np.round((logs + 7) / LOG_STEP).astype("<i2")
@@ -95,4 +106,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -127,9 +127,26 @@ def test_an_unknown_species_is_refused():
 
 
 def test_every_species_has_its_facts():
-    assert set(SPECIES) == set(FILES)
+    assert set(SPECIES) == {*FILES, "silicate_d03"}
     for name, member in SPECIES.items():
         assert member.name == name
         assert 1 < member.density < 5
         assert 1000 < member.sublimation < 3000
-        assert any(year in member.citation for year in ("1984", "1988", "1993", "1996"))
+        years = ("1984", "1988", "1993", "1996", "2003")
+        assert any(year in member.citation for year in years)
+
+
+def test_the_silicate_of_2003_has_the_index_that_its_table_gives():
+    """n = 1.690, k = 0.02986 at 0.5501 um (Draine 2003, ApJ 598, 1017)."""
+    wave = np.exp(np.log(0.5500621) + BIN * np.linspace(-0.4, 0.4, 9))
+    extinct, scatter, _, cosine = miepython.efficiencies_mx(
+        np.full(9, 1.6904 - 0.02986j), 2 * np.pi * 0.1 / wave
+    )
+    grain = grain_efficiencies("silicate_d03", 0.1, np.array([0.5500621]))
+    np.testing.assert_allclose(grain.absorption, np.mean(extinct - scatter), rtol=0.02)
+    np.testing.assert_allclose(grain.scattering, np.mean(scatter), rtol=0.02)
+    np.testing.assert_allclose(grain.asymmetry, np.mean(cosine), rtol=0.02)
+    # from 10 um on it is nearly that of 1993
+    other = grain_efficiencies("silicate_laor", 0.1, np.array([18.0, 70.0, 200.0]))
+    same = grain_efficiencies("silicate_d03", 0.1, np.array([18.0, 70.0, 200.0]))
+    np.testing.assert_allclose(same.absorption, other.absorption, rtol=0.03)

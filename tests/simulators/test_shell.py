@@ -1,10 +1,12 @@
 """The shell simulator: rows in, spectra and temperatures out."""
 
+import json
+
 import numpy as np
 import pytest
 
 from grainlight.core import ParameterError
-from grainlight.dust import mixture_opacity
+from grainlight.dust import GrainSizes, mixture_opacity
 from grainlight.simulators import ShellSimulator
 from grainlight.transfer import Shell, solve_shell, wavelength_grid
 
@@ -116,3 +118,26 @@ def test_a_table_of_another_width_is_refused():
 def test_an_impossible_row_is_refused(name, value):
     with pytest.raises(ParameterError):
         ShellSimulator().simulate(changed(**{name: value})[None])
+
+
+def test_grains_of_many_radii_have_many_temperatures():
+    """Bins enough: twice as many change nothing; one radius is another shell."""
+    few, many = (
+        ShellSimulator(sizes=GrainSizes(num_bins=n)).simulate(ROW[None])
+        for n in (8, 16)
+    )
+    single = ShellSimulator().simulate(ROW[None])
+    assert few.dust_temperature[0] == pytest.approx(many.dust_temperature[0], rel=1e-3)
+    seen = (few.wave > 0.6) & (few.wave < 30)
+    off = np.abs(few.log_luminosity - many.log_luminosity)[0, seen]
+    assert off.max() < 0.01 / np.log(10)
+    assert abs(few.silicate_temperature[0] / single.silicate_temperature[0] - 1) > 1e-3
+
+
+def test_settings_remake_the_simulator():
+    for simulator in (
+        ShellSimulator(),
+        ShellSimulator(inner=0.5, sizes=GrainSizes(0.01, 3.0), remove_sublimated=True),
+    ):
+        stated = json.loads(json.dumps(simulator.settings))
+        assert ShellSimulator.from_settings(stated) == simulator

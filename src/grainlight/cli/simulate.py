@@ -13,6 +13,7 @@ from rich.table import Table
 from grainlight.cli.progress import progress_bar
 from grainlight.core import ParameterError
 from grainlight.datasets import Recipe, generate, read_rows, simulate_rows
+from grainlight.dust import GrainSizes
 from grainlight.photometry import jwst_filters
 from grainlight.report import new_folder
 from grainlight.simulators import ShellSimulator
@@ -41,6 +42,13 @@ def simulate(
     inner: Annotated[float, typer.Option(help="Inner over outer radius.")] = 0.8,
     carbon: Annotated[str, typer.Option(help="Carbon species.")] = "carbon_be",
     silicate: Annotated[str, typer.Option(help="Silicate species.")] = "silicate_dl",
+    size_power: Annotated[
+        float | None,
+        typer.Option(help="Power law of radii up to grain_radius; 3.5 is MRN's."),
+    ] = None,
+    smallest_radius: Annotated[
+        float, typer.Option(help="Its smallest grain radius [um].")
+    ] = 0.005,
     remove_sublimated: Annotated[
         bool,
         typer.Option("--remove-sublimated", help="Remove grains hotter than survive."),
@@ -59,6 +67,7 @@ def simulate(
         inner=inner,
         carbon=carbon,
         silicate=silicate,
+        sizes=None if size_power is None else GrainSizes(smallest_radius, size_power),
         remove_sublimated=remove_sublimated,
     )
     if at is not None:

@@ -97,14 +97,12 @@ class Recipe:
         path = Path(folder) / NAME
         try:
             stored = json.loads(path.read_text())
-            simulator = dict(stored["simulator"])
-            simulator.pop("simulator")
             return cls(
                 num_parents=stored["num_parents"],
                 seed=stored["seed"],
                 priors=stored["priors"],
                 shard_size=stored["shard_size"],
-                simulator=ShellSimulator(**simulator),
+                simulator=ShellSimulator.from_settings(stored["simulator"]),
             )
         except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise FileFormatError(

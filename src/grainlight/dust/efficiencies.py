@@ -1,6 +1,6 @@
 """Absorption and scattering efficiencies of single spheres, from a shipped table.
 
-The table holds Mie theory for six materials; `scripts/make_efficiencies.py` makes it.
+The table holds Mie theory for seven materials; `scripts/make_efficiencies.py` makes it.
 """
 
 from functools import cache

@@ -1,6 +1,8 @@
-"""Opacities of mixtures of single-size grains."""
+"""Opacities of mixtures of grains: of one radius, or of a power law of radii."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +13,61 @@ from grainlight.dust.efficiencies import grain_efficiencies
 from grainlight.dust.species import species
 
 MICRON_CM = 1e-4
+BIN_NODES = 8  # radii in a bin, by Gauss-Legendre in the logarithm
+NARROWEST = 1.001  # ratio of radii; below it grains are of one radius
+
+
+@dataclass(frozen=True)
+class GrainSizes:
+    r"""A power law of grain radii, $dn/da \propto a^{-p}$, up to a largest radius.
+
+    Small grains are warmer than large ones, so that each bin of radii has its own
+    temperature.
+
+    Attributes:
+        smallest: Smallest radius [um].
+        power: The power $p$; 3.5 is that of Mathis, Rumpl & Nordsieck (1977, ApJ 217,
+            425).
+        num_bins: Bins of equal width in the logarithm.
+    """
+
+    smallest: float = 0.005
+    power: float = 3.5
+    num_bins: int = 8
+
+    def __post_init__(self) -> None:
+        if not (self.smallest > 0 and math.isfinite(self.power) and self.num_bins > 0):
+            raise ParameterError(
+                "Expected a positive smallest radius, a finite power and at least one "
+                f"bin; got {self.smallest:g} um, {self.power:g} and {self.num_bins}."
+            )
+
+    def bins(
+        self, largest: float
+    ) -> tuple[Float[np.ndarray, "bin node"], Float[np.ndarray, "bin node"]]:
+        """Radii [um] in every bin, and the share of the mass of each.
+
+        Args:
+            largest: Largest radius [um].
+
+        Raises:
+            ParameterError: It is below the smallest radius.
+        """
+        if largest < self.smallest * (1 - 1e-9):
+            raise ParameterError(
+                f"Expected a largest radius of at least {self.smallest:g} um, the "
+                f"smallest of the power law; got {largest:g}. Raise it."
+            )
+        if largest < self.smallest * NARROWEST:
+            return np.array([[largest]]), np.ones((1, 1))
+        edges = np.linspace(
+            math.log(self.smallest), math.log(largest), self.num_bins + 1
+        )
+        nodes, weights = np.polynomial.legendre.leggauss(BIN_NODES)
+        middle, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+        radius = np.exp(middle[:, None] + half[:, None] * nodes)
+        mass = half[:, None] * weights * (radius / largest) ** (4 - self.power)
+        return radius, mass / mass.sum()
 
 
 class Opacity(NamedTuple):
@@ -18,7 +75,7 @@ class Opacity(NamedTuple):
 
     Attributes:
         wave: Wavelength [um].
-        names: Species of the mixture.
+        names: Species of the mixture; once for every bin of radii, if there are any.
         mass_fraction: Share of the dust mass of each species.
         absorption: Absorption opacity of each species [cm^2 g^-1].
         scattering: Scattering opacity of each species [cm^2 g^-1].
@@ -63,15 +120,17 @@ def mixture_opacity(
     mass_fraction: Mapping[str, float],
     grain_radius: float,
     wave: Float[np.ndarray, " wave"],
+    sizes: GrainSizes | None = None,
 ) -> Opacity:
-    r"""Opacities of a mixture of spheres of one radius.
+    r"""Opacities of a mixture of spheres.
 
     $$ \kappa_s = \frac{3 Q_s}{4 a \rho_s} $$
 
     Args:
         mass_fraction: Share of the dust mass of each species; the shares sum to one.
-        grain_radius: Grain radius [um].
+        grain_radius: Grain radius, or the largest one [um].
         wave: Wavelength [um].
+        sizes: Distribution of the radii; all grains are of one radius without it.
 
     Raises:
         ParameterError: The shares are negative or do not sum to one, or a species,
@@ -85,14 +144,41 @@ def mixture_opacity(
             "Expected mass fractions of at least zero that sum to one; got "
             f"{dict(mass_fraction)}. Divide them by their sum."
         )
-    grains = [grain_efficiencies(name, grain_radius, wave) for name in shares]
-    density = np.array([species(name).density for name in shares])
-    per_gram = 3 / (4 * grain_radius * MICRON_CM * density[:, None])
+    radii, masses = np.array([[grain_radius]]), np.ones((1, 1))
+    if sizes is not None:
+        radii, masses = sizes.bins(grain_radius)
+    rows = [
+        (name, share * mass.sum(), *_bin_opacity(name, radius, mass / mass.sum(), wave))
+        for name, share in shares.items()
+        for radius, mass in zip(radii, masses, strict=True)
+    ]
+    names, fraction, absorption, scattering, asymmetry = zip(*rows, strict=True)
     return Opacity(
         wave=np.asarray(wave, dtype=float),
-        names=tuple(shares),
-        mass_fraction=np.array(list(shares.values())),
-        absorption=per_gram * np.array([grain.absorption for grain in grains]),
-        scattering=per_gram * np.array([grain.scattering for grain in grains]),
-        asymmetry=np.array([grain.asymmetry for grain in grains]),
+        names=names,
+        mass_fraction=np.array(fraction),
+        absorption=np.array(absorption),
+        scattering=np.array(scattering),
+        asymmetry=np.array(asymmetry),
+    )
+
+
+def _bin_opacity(
+    name: str,
+    radii: Float[np.ndarray, " node"],
+    masses: Float[np.ndarray, " node"],
+    wave: Float[np.ndarray, " wave"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Absorption, scattering and mean cosine of grains whose masses sum to one."""
+    absorb, scatter, forward = 0.0, 0.0, 0.0
+    for radius, mass in zip(radii.tolist(), masses, strict=True):
+        grain = grain_efficiencies(name, radius, wave)
+        per_gram = mass * 3 / (4 * radius * MICRON_CM * species(name).density)
+        absorb = absorb + per_gram * grain.absorption
+        scatter = scatter + per_gram * grain.scattering
+        forward = forward + per_gram * grain.scattering * grain.asymmetry
+    return (
+        np.asarray(absorb),
+        np.asarray(scatter),
+        np.asarray(forward) / np.maximum(scatter, 1e-300),
     )

@@ -32,6 +32,7 @@ SPECIES: dict[str, Species] = {
         Species("carbon_hanner", 1.85, 2200.0, "Hanner 1988, NASA CP-3004, 22"),
         Species("silicate_dl", 3.6, 1400.0, "Draine & Lee 1984, ApJ 285, 89"),
         Species("silicate_laor", 3.3, 1400.0, "Laor & Draine 1993, ApJ 402, 441"),
+        Species("silicate_d03", 3.5, 1400.0, "Draine 2003, ApJ 598, 1017"),
     )
 }
 

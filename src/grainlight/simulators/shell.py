@@ -7,9 +7,15 @@ import numpy as np
 from jaxtyping import Float
 
 from grainlight.core import ParameterError, Parameters
-from grainlight.dust import SPECIES, Opacity, mixture_opacity
+from grainlight.dust import SPECIES, GrainSizes, Opacity, mixture_opacity
 from grainlight.simulators.prior import CARBON, SHELL_PARAMETERS, SILICATE
-from grainlight.transfer import Shell, ShellGeometry, solve_shell, wavelength_grid
+from grainlight.transfer import (
+    Shell,
+    ShellGeometry,
+    ShellSolution,
+    solve_shell,
+    wavelength_grid,
+)
 
 FAINTEST = -60.0
 
@@ -79,6 +85,8 @@ class ShellSimulator:
         inner: Inner over outer radius.
         carbon: Carbon species.
         silicate: Silicate species.
+        sizes: Power law of the grain radii up to `grain_radius`; without it all grains
+            are of that radius.
         remove_sublimated: Whether grains hotter than they survive are removed. The
             dust mass is that before; where nothing survives, there is no temperature.
 
@@ -89,6 +97,7 @@ class ShellSimulator:
     inner: float = 0.8
     carbon: str = CARBON
     silicate: str = SILICATE
+    sizes: GrainSizes | None = None
     remove_sublimated: bool = False
 
     def __post_init__(self) -> None:
@@ -110,15 +119,25 @@ class ShellSimulator:
     def settings(self) -> dict[str, object]:
         """What a recipe must state to remake the spectra."""
         stated = {"simulator": "shell", **asdict(self)}
-        if not self.remove_sublimated:
-            del stated["remove_sublimated"]  # older data sets do not state it
+        # older data sets do not state these
+        for name, usual in (("remove_sublimated", False), ("sizes", None)):
+            if stated[name] == usual:
+                del stated[name]
         return stated
+
+    @classmethod
+    def from_settings(cls, stated: dict) -> "ShellSimulator":
+        """The simulator that stated these settings."""
+        given = {name: value for name, value in stated.items() if name != "simulator"}
+        if given.get("sizes") is not None:
+            given["sizes"] = GrainSizes(**given["sizes"])
+        return cls(**given)
 
     def opacity(self, theta: Float[np.ndarray, " param"]) -> Opacity:
         """Opacities of the dust of one object."""
         _, radius, silicate = (float(value) for value in theta[:3])
         shares = {self.silicate: silicate, self.carbon: 1 - silicate}
-        return mixture_opacity(shares, radius, wavelength_grid())
+        return mixture_opacity(shares, radius, wavelength_grid(), self.sizes)
 
     def simulate(self, theta: Float[np.ndarray, "object param"]) -> ShellSpectra:
         """Solve the transfer of every row.
@@ -152,14 +171,22 @@ class ShellSimulator:
             geometry=ShellGeometry(self.inner),
         )
         answer = solve_shell(shell, remove_sublimated=self.remove_sublimated)
-        by_name = dict(zip(opacity.names, answer.mean_temperature, strict=True))
         tiny = 10**FAINTEST
         return (
             np.log10(np.maximum(answer.luminosity, tiny)).astype(np.float32),
             answer.dust_temperature,
-            by_name.get(self.carbon, np.nan),
-            by_name.get(self.silicate, np.nan),
+            _mean_temperature(opacity, answer, self.carbon),
+            _mean_temperature(opacity, answer, self.silicate),
             float(opacity.mass_fraction @ answer.sublimated),
             answer.optical_depth,
             answer.energy_error,
         )
+
+
+def _mean_temperature(opacity: Opacity, answer: ShellSolution, name: str) -> float:
+    """Mean over all grains of a species that are there; nan without any."""
+    mass = opacity.mass_fraction * answer.remaining
+    there = (np.array(opacity.names) == name) & (mass > 0)
+    if not there.any():
+        return np.nan
+    return float(np.average(answer.mean_temperature[there], weights=mass[there]))

@@ -69,6 +69,7 @@ class ShellSolution:
         dust_temperature: Mass-weighted mean over all dust [K].
         sublimated: Share of the mass of each species that is hotter than its grains
             survive: it is kept, or removed if that was asked for.
+        remaining: Share of the mass of each species that is there.
         optical_depth: Radial extinction optical depth at 0.55 um.
         energy_error: Escaping over emitted luminosity, minus one.
         iterations: Newton steps taken.
@@ -82,6 +83,7 @@ class ShellSolution:
     mean_temperature: Float[np.ndarray, " species"]
     dust_temperature: float
     sublimated: Float[np.ndarray, " species"]
+    remaining: Float[np.ndarray, " species"]
     optical_depth: float
     energy_error: float
     iterations: int

@@ -199,9 +199,11 @@ def _solve_remaining(
         * (opacity.mass_fraction * kept)
         @ (opacity.absorption + opacity.scattering)
     )
+    gone = geometry.mass(inner) / geometry.mass_per_column
     return replace(
         answer,
-        sublimated=geometry.mass(inner) / geometry.mass_per_column,
+        sublimated=gone,
+        remaining=1 - gone,
         optical_depth=float(np.interp(0.55, opacity.wave, depth)),
     ), edges
 
@@ -244,6 +246,7 @@ def _balance(
         mean_temperature=mean,
         dust_temperature=float(np.sum(mass * temperature) / mass.sum()),
         sublimated=np.zeros(len(mean)),
+        remaining=np.ones(len(mean)),
         optical_depth=shell.optical_depth(0.55),
         energy_error=float(weight @ received / (weight @ problem.star) - 1),
         iterations=iterations,
@@ -261,6 +264,7 @@ def _bare(shell: Shell, problem: Problem, last: ShellSolution) -> ShellSolution:
         mean_temperature=np.full(len(free), np.nan),
         dust_temperature=math.nan,
         sublimated=np.ones(len(free)),
+        remaining=np.zeros(len(free)),
         optical_depth=0.0,
         energy_error=0.0,
     )
