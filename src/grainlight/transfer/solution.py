@@ -79,8 +79,8 @@ def solve_shell(
 def _pose(shell: Shell) -> Problem:
     opacity = shell.opacity
     frequency = LIGHT_SPEED_UM / opacity.wave
-    weight = _frequency_weights(frequency)
-    shape = _planck(opacity.wave, shell.source_temperature)
+    weight = frequency_weights(frequency)
+    shape = planck_shape(opacity.wave, shell.source_temperature)
     # its integral is exact
     star = shape * (shell.luminosity * SUN_LUMINOSITY / (weight @ shape))
     mean = float(weight * star @ opacity.extinction / (weight @ star))
@@ -94,14 +94,14 @@ def _pose(shell: Shell) -> Problem:
     )
 
 
-def _frequency_weights(frequency: Float[np.ndarray, " wave"]) -> np.ndarray:
+def frequency_weights(frequency: Float[np.ndarray, " wave"]) -> np.ndarray:
     """Trapezoid weights in log frequency of an integral over frequency."""
     step = np.abs(np.diff(np.log(frequency)))
     half = 0.5 * (np.concatenate([[0], step]) + np.concatenate([step, [0]]))
     return half * frequency
 
 
-def _planck(wave: Float[np.ndarray, " wave"], temperature: float) -> np.ndarray:
+def planck_shape(wave: Float[np.ndarray, " wave"], temperature: float) -> np.ndarray:
     """Planck function in frequency, unnormalized."""
     x = PLANCK_OVER_BOLTZMANN * LIGHT_SPEED_UM / (wave * temperature)
     return wave**-3 / np.expm1(np.minimum(x, 600))
