@@ -200,7 +200,7 @@ class _Work:
         self.half = 0.5 * len(grid.density)
 
     def _make_tables(self) -> None:
-        opacity, num = self.opacity, self.number.shape[0]
+        opacity, num = self.opacity, len(self.number)
         self.extinction = opacity.extinction
         absorption = opacity.mass_fraction[:, None] * opacity.absorption
         self.share = absorption / self.extinction
@@ -322,7 +322,7 @@ class _Work:
             taken, left = self._scatter(group, center, directions, power)
             absorbed += taken
             escaped[group] += left
-        return absorbed, escaped
+        return _Scattered(absorbed, escaped)
 
     def _scatter_emission(self, state: _State, deep: float) -> _Scattered:
         """The same for the light of the grains."""
@@ -346,7 +346,7 @@ class _Work:
             taken, left = self._scatter(group, points, directions, power)
             absorbed += taken
             escaped[group] += left
-        return absorbed, escaped
+        return _Scattered(absorbed, escaped)
 
     def _points(self, cells: np.ndarray) -> np.ndarray:
         within = self.generator.random((len(cells), 3))
@@ -357,7 +357,7 @@ class _Work:
         per_cell = self.settings.cell_rays // HALVES
         num_rays = len(self.index) * per_cell
         points = self._points(np.repeat(np.arange(len(self.index)), per_cell))
-        room = num_rays * self.number.shape[0] // 2 + 4 * self.number.shape[0]
+        room = num_rays * len(self.number) // 2 + 4 * len(self.number)
         first, totals = np.empty(num_rays + 1, np.int64), np.empty(num_rays)
         while True:
             cells, passed = np.empty(room, np.int32), np.empty(room)
