@@ -1,6 +1,6 @@
 """Clumpy shells: this engine beside MOCASSIN, resolution, speed, what clumps change.
 
-    python benchmarks/clumpy_accuracy.py [--refine 3] [--json FILE]
+    python benchmarks/clumpy_accuracy.py [--refine 2] [--json FILE]
 
 1. The five clumpy shells run in full three dimensions with MOCASSIN (shipped in
    `tests`), at exactly their clumps and cells.
@@ -162,7 +162,7 @@ def filling_table() -> list[dict]:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--refine", type=int, default=3, help="finest split of cells")
+    parser.add_argument("--refine", type=int, default=2, help="finest split of cells")
     parser.add_argument("--json", type=Path, help="file for the results")
     given = parser.parse_args()
     results = {
