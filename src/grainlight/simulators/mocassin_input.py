@@ -95,7 +95,7 @@ class DensityGrid:
     """
 
     axis: Float[np.ndarray, " cell"]
-    density: Float[np.ndarray, "cell cell cell"]
+    density: Float[np.ndarray, "x y z"]
 
     def __post_init__(self) -> None:
         num = len(self.axis)
