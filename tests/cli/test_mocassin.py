@@ -10,7 +10,7 @@ HEAD = (
 )
 ROW = "1e-3,0.1,0.5,1e5,6000,1e17"
 BAD = "1e-3,0.1,0.5,1e5,6666,1e17"
-COARSE = ("--points", 7, "--packets", 20_000, "--workers", 2)
+COARSE = ("--points", 9, "--packets", 20_000, "--workers", 2)
 
 
 def write(tmp_path, *rows):

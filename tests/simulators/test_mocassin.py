@@ -26,7 +26,7 @@ from grainlight.simulators import (
 THETA = np.array([1e-3, 0.1, 0.5, 1e5, 6000.0, 1e17])
 #: Those of the recorded run.
 RECORDED = MocassinSettings(
-    points=7, first_packets=5_000, first_steps=2, last_packets=20_000, last_steps=1
+    points=9, first_packets=5_000, first_steps=2, last_packets=20_000, last_steps=1
 )
 QUICK = MocassinSettings(
     points=13, first_packets=20_000, last_packets=60_000, last_steps=1
@@ -102,7 +102,7 @@ def test_a_bad_run_is_recorded_and_the_rest_finish(stand_in, tmp_path):
     ("shells", "settings", "match"),
     [
         ([shell(dust_mass=2e-3)], RECORDED, "dust_mass 0.002 .* got 0.001"),
-        ([shell()], QUICK, "points 13 .* got 7"),
+        ([shell()], QUICK, "points 13 .* got 9"),
     ],
 )
 def test_runs_of_other_shells_are_kept(stand_in, tmp_path, shells, settings, match):
@@ -145,7 +145,7 @@ from grainlight.simulators import *
 theta = np.array([1e-3, 0.1, 0.5, 1e5, 7777.0, 1e17])
 shell = MocassinShell.from_theta(theta, ShellSimulator())
 try:
-    run_shells(Path(sys.argv[1]), [shell] * 2, MocassinSettings(points=7), workers=2)
+    run_shells(Path(sys.argv[1]), [shell] * 2, MocassinSettings(points=9), workers=2)
 except KeyboardInterrupt:
     sys.exit(130)
 """

@@ -102,7 +102,7 @@ def test_every_species_has_its_file():
 
 @pytest.mark.parametrize(
     "change",
-    [{"points": 12}, {"points": 5}, {"subcells": 0}, {"last_packets": 0}],
+    [{"points": 12}, {"points": 7}, {"subcells": 0}, {"last_packets": 0}],
 )
 def test_impossible_settings_are_refused(change):
     with pytest.raises(ParameterError):

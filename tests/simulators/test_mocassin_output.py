@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from grainlight.core import FileFormatError
+from grainlight.dust import mixture_opacity
 from grainlight.simulators import MocassinRun
 from grainlight.simulators.mocassin_output import (
     PARSEC,
@@ -19,9 +20,9 @@ RECORDED = Path(__file__).parents[1] / "reference" / "mocassin_run"
 LUMINOSITY, PACKETS = 1e5, 20_000
 
 
-def made(temperature, density=None, names=("silicate_dl", "carbon_be")):
+def made(temperature, density=None, names=("silicate_dl", "carbon_be"), num=7):
     """A run with known temperatures on a small grid."""
-    axis = np.linspace(-3.0, 3.0, 7)
+    axis = np.arange(num) - num // 2.0
     if density is None:
         density = np.zeros((7,) * 3)
         density[2:5, 2:5, 2:5] = 1.0
@@ -90,9 +91,9 @@ def test_broken_files_are_refused(tmp_path, text, reader):
 
 
 def test_the_grid_holds_the_mass_that_was_asked_for():
-    dust = read_dust_grid(RECORDED / "dustGrid.out", 7, 2)
-    run = made(dust.temperature, dust.density)
-    volume = (1e17 / 2) ** 3
+    dust = read_dust_grid(RECORDED / "dustGrid.out", 9, 2)
+    run = made(dust.temperature, dust.density, num=9)
+    volume = (1e17 / 3) ** 3
     # half of the mass, so two thirds of the grains, is carbon
     heavy, light = 0.5 / 3.6, 0.5 / 1.85
     density = (heavy * 3.6 + light * 1.85) / (heavy + light)
@@ -125,7 +126,16 @@ def test_the_depth_is_a_mean_along_the_axes(tmp_path):
     parts = [f" direction: {i}\n lambda  tau\n{rows.format(i)}" for i in (4, 5, 6)]
     path.write_text("\n\n".join(parts))
     assert read_optical_depth(path) == pytest.approx(3.5)
-    assert 0.5 < read_optical_depth(RECORDED / "tauNu.out") < 2
+
+
+def test_the_depth_is_that_of_the_grains_along_an_axis():
+    density = read_dust_grid(RECORDED / "dustGrid.out", 9, 2).density
+    shares = {"silicate_dl": 0.5, "carbon_be": 0.5}
+    extinction = mixture_opacity(shares, 0.1, np.array([0.55])).extinction[0]
+    material = 1 / (0.5 / 3.6 + 0.5 / 1.85)
+    column = density[4:, 4, 4].sum() * (1e17 / 3) * 4 / 3 * np.pi * 1e-15 * material
+    depth = read_optical_depth(RECORDED / "tauNu.out")
+    assert depth == pytest.approx(column * extinction, rel=0.01)
 
 
 def test_convergence_is_a_share():

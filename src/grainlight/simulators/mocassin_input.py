@@ -26,7 +26,9 @@ FILES = {
 }
 SUN_LUMINOSITY = 3.828e33  # erg s^-1
 LUMINOSITY_UNIT = 1e36  # erg s^-1
-FEWEST_POINTS = 7
+#: With 7 points an axis, MOCASSIN 2.02 states half the optical depth.
+FEWEST_POINTS = 9
+SMALLEST_GRID = 5
 
 INPUT = """contShape blackbody
 TStellar {source_temperature}
@@ -99,9 +101,9 @@ class DensityGrid:
 
     def __post_init__(self) -> None:
         num = len(self.axis)
-        if num < FEWEST_POINTS or np.any(np.diff(self.axis) <= 0):
+        if num < SMALLEST_GRID or np.any(np.diff(self.axis) <= 0):
             raise ParameterError(
-                f"Expected {FEWEST_POINTS} or more increasing places on the axis of "
+                f"Expected {SMALLEST_GRID} or more increasing places on the axis of "
                 "the density grid; got others. Sort them, and give each once."
             )
         if not self.axis[0] < 0 < self.axis[-1]:
