@@ -161,8 +161,7 @@ def test_an_interrupt_stops_the_programs(stand_in, tmp_path):
     process.send_signal(2)
     # the programs would sleep for a minute
     assert process.wait(timeout=20) == 130
-    assert not finished_runs(tmp_path / "runs")
-    assert not list((tmp_path / "runs").rglob("failed.json"))
+    assert not list((tmp_path / "runs").iterdir())
 
 
 @pytest.fixture(scope="module")

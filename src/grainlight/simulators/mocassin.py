@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from grainlight.core import SimulatorError
 from grainlight.simulators.mocassin_input import (
     SUN_LUMINOSITY,
     DensityGrid,
@@ -193,7 +194,9 @@ def _try(
         run_shell(folder, shell, settings, children)
     except (OSError, ValueError, ArithmeticError) as error:
         message = f"{type(error).__name__}: {error}"
-        if folder.is_dir() and not children.stopped:
+        if children.stopped and isinstance(error, SimulatorError):
+            shutil.rmtree(folder, ignore_errors=True)
+        elif folder.is_dir():
             write_json(folder / FAILED, {"error": message, "shell": shell.stated})
         return message
     return None
