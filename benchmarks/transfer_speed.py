@@ -11,10 +11,7 @@ of 1.3e6 for 1 % noise a wavelength bin. CPU time is that of the child processes
 import argparse
 import json
 import os
-import re
-import resource
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -23,106 +20,39 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from grainlight.dust import mixture_opacity, species
+from grainlight.dust import mixture_opacity
+from grainlight.simulators import (
+    MocassinSettings,
+    MocassinShell,
+    read_record,
+    run_shell,
+)
 from grainlight.transfer import Shell, ShellGeometry, solve_shell, wavelength_grid
 
 REFERENCE = Path(__file__).parents[1] / "tests/reference/mocassin_smooth.json"
-POINTS, SUBCELLS = 33, 6
-FIRST, FIRST_STEPS = 150_000, 3
-LAST, LAST_STEPS = 1_300_000, 2
-FILES = {"silicate_dl": "sil-dlee.nk", "carbon_hanner": "amC-hann.nk"}
 REPEATS = 20
-
-INPUT = """contShape blackbody
-TStellar {source_temperature_k}
-LStar {luminosity}
-nPhotons {packets}
-maxIterateMC {steps} 100.
-convLimit 0.02
-Ndust file 'input/ndust.dat'
-dustFile 'input/species.dat' 'input/sizes.dat'
-dustMass {dust_mass_msun}
-Rin {smallest}
-Rout {largest}
-nuMax 15.
-nuMin 1.0e-5
-nebComposition noGas
-noPhotoelectric
-output
-"""
-
-
-def density_grid(inner: float, power: float) -> tuple[np.ndarray, np.ndarray]:
-    """Axis, in outer radii, and cell densities; the outermost layer is empty."""
-    half = POINTS // 2
-    step = 1 / (half - 1)
-    axis = np.arange(-half, half + 1) * step
-    offset = ((np.arange(SUBCELLS) + 0.5) / SUBCELLS - 0.5) * step
-    cell = np.array(np.meshgrid(axis, axis, axis, indexing="ij"))
-    total = np.zeros(cell.shape[1:])
-    for shift in np.array(np.meshgrid(offset, offset, offset)).reshape(3, -1).T:
-        radius = np.sqrt(((cell + shift[:, None, None, None]) ** 2).sum(axis=0))
-        inside = (radius >= inner) & (radius <= 1)
-        total += np.where(inside, np.maximum(radius, inner) ** -power, 0)
-    return axis, total / total.max()
-
-
-def write_input(folder: Path, given: dict) -> None:
-    """The input files of a smooth shell."""
-    for name in ("input", "output"):
-        (folder / name).mkdir()
-    outer = given["outer_radius_cm"]
-    axis, density = density_grid(given["inner"], given["density_power"])
-    places = np.meshgrid(axis * outer, axis * outer, axis * outer, indexing="ij")
-    columns = np.stack([place.ravel() for place in (*places, density)], axis=1)
-    with (folder / "input/ndust.dat").open("w") as stream:
-        stream.write(f"# {POINTS} {POINTS} {POINTS}\n")
-        np.savetxt(stream, columns, fmt="%.6e")
-    shares = given["mass_fraction"]
-    number = {name: share / species(name).density for name, share in shares.items()}
-    lines = [
-        f"'dustData/{FILES[name]}' {value / sum(number.values()):.6f}\n"
-        for name, value in number.items()
-    ]
-    (folder / "input/species.dat").write_text(f"{len(lines)}\n" + "".join(lines))
-    size = f"1\n1 {given['grain_radius_um']} 1.0\n"
-    (folder / "input/sizes.dat").write_text(size)
-    text = INPUT.format(
-        **given,
-        luminosity=given["luminosity_lsun"] * 3.828e33 / 1e36,
-        packets=FIRST,
-        steps=FIRST_STEPS,
-        smallest=0.1 * given["inner"] * outer,
-        largest=1.2 * outer,
-    )
-    (folder / "input/input.in").write_text(text)
-
-
-def edit(path: Path, pattern: str, replacement: str) -> None:
-    """Replace what must be there in a file."""
-    text, count = re.subn(pattern, replacement, path.read_text())
-    if count == 0:
-        raise SystemExit(f"Expected {pattern!r} in {path.name} of MOCASSIN; got none.")
-    path.write_text(text)
 
 
 def run_mocassin(given: dict) -> tuple[float, float]:
     """CPU seconds of one shell, and the luminosity it found over that of the star."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_input(folder, given)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(["mocassin"], cwd=folder, check=True, capture_output=True)
-        output = folder / "output"
-        # the warm start goes on with more packets from the temperatures found
-        edit(output / "grid3.out", r"\d+( +100\.0+ +maxIterateMC)", rf"{LAST_STEPS}\1")
-        edit(output / "photoSource.out", rf" {FIRST} ", f" {LAST} ")
-        subprocess.run(["mocassinWarm"], cwd=folder, check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        text = (output / "SED.out").read_text()
-    total = float(re.search(r"radiated out .*?:\s+([\d.E+]+)", text).group(1))
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return seconds, total * 1e36 / (given["luminosity_lsun"] * 3.828e33)
+        folder = Path(name) / "run"
+        run_shell(folder, asked(given), MocassinSettings())
+        record = read_record(folder)
+    return record.cpu_seconds, record.energy
+
+
+def asked(given: dict) -> MocassinShell:
+    """A shell of the frozen reference, as MOCASSIN is asked for it."""
+    return MocassinShell(
+        given["luminosity_lsun"],
+        given["source_temperature_k"],
+        given["dust_mass_msun"],
+        given["outer_radius_cm"],
+        given["grain_radius_um"],
+        given["mass_fraction"],
+        ShellGeometry(given["inner"], given["density_power"]),
+    )
 
 
 def run_engine(given: dict) -> float:

@@ -11,21 +11,21 @@ the innermost grains are as hot as they survive.
 """
 
 import argparse
-import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import transfer_speed as runs
+from transfer_speed import asked
 
 from grainlight.dust import mixture_opacity
+from grainlight.simulators.mocassin_input import MocassinSettings, write_input
+from grainlight.simulators.mocassin_output import read_spectrum
+from grainlight.simulators.mocassin_program import SPECTRUM, cold_start, warm_start
 from grainlight.transfer import Shell, ShellGeometry, solve_shell, wavelength_grid
 
 STEPS_BEFORE = 6
 BANDS = (0.7, 1, 2, 4, 8, 13, 20, 26)  # um
-PARSEC, JANSKY = 3.0857e18, 1e-23
 SHELL = {
     "source_temperature_k": 4100.0,
     "luminosity_lsun": 2.03e8,
@@ -51,7 +51,7 @@ def in_bands(wave: np.ndarray, light: np.ndarray) -> np.ndarray:
 
 
 def ours(remove_sublimated: bool) -> tuple[np.ndarray, float]:
-    """Light in the bands [Jy pc^2] and the temperature of the innermost grains [K]."""
+    """Light in the bands [erg/s/Hz] and the temperature of the innermost grains [K]."""
     opacity = mixture_opacity(
         SHELL["mass_fraction"], SHELL["grain_radius_um"], wavelength_grid()
     )
@@ -64,17 +64,7 @@ def ours(remove_sublimated: bool) -> tuple[np.ndarray, float]:
         ShellGeometry(SHELL["inner"]),
     )
     answer = solve_shell(shell, remove_sublimated=remove_sublimated)
-    light = answer.luminosity / (4 * np.pi * PARSEC**2 * JANSKY)
-    return in_bands(answer.wave, light), float(answer.sublimated[0])
-
-
-def read_spectrum(path: Path) -> np.ndarray:
-    """Light in the bands of a finished iteration [Jy pc^2]."""
-    rows = [line.split() for line in path.read_text().splitlines()]
-    number = re.compile(r"[\d.]+(E[+-]\d+)?$")
-    table = [row[:3] for row in rows if len(row) >= 3 and all(map(number.match, row))]
-    _, wave, light = np.array(table, float).T
-    return in_bands(wave, light)
+    return in_bands(answer.wave, answer.luminosity), float(answer.sublimated[0])
 
 
 def main() -> None:
@@ -92,20 +82,15 @@ def main() -> None:
     if shutil.which("mocassin") is None:
         print("MOCASSIN is not installed: only this engine has run.")
         return
-    runs.FIRST_STEPS = STEPS_BEFORE
+    settings = MocassinSettings(first_steps=STEPS_BEFORE)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        output = folder / "output"
-        runs.write_input(folder, SHELL)
-        subprocess.run(["mocassin"], cwd=folder, check=True, capture_output=True)
-        first, last = f" {runs.FIRST} ", f" {runs.LAST} "
+        write_input(folder, asked(SHELL), settings)
+        cold_start(folder)
         for step in range(STEPS_BEFORE + 1, STEPS_BEFORE + 1 + given.steps):
-            runs.edit(output / "grid3.out", r"\d+( +100\.0+ +maxIterateMC)", r"1\1")
-            runs.edit(output / "photoSource.out", f"{first}|{last}", last)
-            subprocess.run(
-                ["mocassinWarm"], cwd=folder, check=True, capture_output=True
-            )
-            theirs = read_spectrum(output / "SED.out")
+            warm_start(folder, settings.last_packets, steps=1)
+            spectrum = read_spectrum(folder / "output" / SPECTRUM)
+            theirs = in_bands(spectrum.wave, spectrum.luminosity)
             for what, light in (("removal", cleared), ("no removal", kept)):
                 off = " ".join(f"{v:7.3f}" for v in -2.5 * np.log10(light / theirs))
                 print(f"ours, {what:10} minus iteration {step:2d} {off}", flush=True)

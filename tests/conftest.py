@@ -110,3 +110,26 @@ def shell_model_folder(tmp_path_factory) -> Path:
     save_estimator(folder / "outcomes", outcomes)
     save_estimator(folder / "density", density)
     return folder
+
+
+#: Writes what one real run left; fails for a source of 6666 K, waits at one of 7777 K.
+STAND_IN = """#!/bin/sh
+echo "$0" >> "{calls}"
+grep -q 'TStellar 6666' input/input.in && echo '! no such star' && exit 3
+grep -q 'TStellar 7777' input/input.in && exec sleep 60
+case "$0" in *Warm) ;; *) cp "{recorded}"/* output/ ;; esac
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch) -> Path:
+    """A program in place of MOCASSIN; gives the file in which it notes every call."""
+    place, calls = tmp_path / "bin", tmp_path / "calls.txt"
+    place.mkdir()
+    calls.touch()
+    recorded = ROOT / "tests" / "reference" / "mocassin_run"
+    for name in ("mocassin", "mocassinWarm"):
+        (place / name).write_text(STAND_IN.format(calls=calls, recorded=recorded))
+        (place / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    return calls

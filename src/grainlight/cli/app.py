@@ -12,13 +12,14 @@ import typer
 
 from grainlight.cli.filters import list_filters
 from grainlight.cli.fit import fit
+from grainlight.cli.mocassin import mocassin
 from grainlight.cli.simulate import simulate
 from grainlight.cli.train import train
 from grainlight.core import GrainlightError
 
 INTERRUPTED = (
-    "interrupted. Nothing half-written is left; `simulate` and `train` go on when the "
-    "same command is given again."
+    "interrupted. Nothing half-written is left; `simulate`, `train` and `mocassin` go "
+    "on when the same command is given again."
 )
 
 #: Callback of JAX on garbage collection, in which an exception is lost.
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(fit)
 app.command()(simulate)
 app.command()(train)
+app.command()(mocassin)
 app.command("filters")(list_filters)
 
 

@@ -9,6 +9,8 @@ from grainlight.core.errors import (
     OutputExistsError,
     ParameterError,
     RangeError,
+    SimulatorError,
+    SimulatorMissingError,
     UnitError,
     UnknownFilterError,
 )
@@ -29,6 +31,8 @@ __all__ = [
     "Parameters",
     "RangeError",
     "Samples",
+    "SimulatorError",
+    "SimulatorMissingError",
     "Status",
     "UnitError",
     "UnknownFilterError",

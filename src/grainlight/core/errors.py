@@ -39,3 +39,11 @@ class OutputExistsError(GrainlightError):
 
 class ModelError(GrainlightError):
     """A saved estimator cannot be found or read."""
+
+
+class SimulatorMissingError(GrainlightError):
+    """A program that simulates is not installed on this machine."""
+
+
+class SimulatorError(GrainlightError):
+    """A program that simulates ended without an answer."""

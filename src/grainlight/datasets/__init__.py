@@ -2,6 +2,7 @@
 
 from grainlight.datasets.dataset import Dataset, Pairs, magnitudes, soften, split_of
 from grainlight.datasets.generate import generate, spectra_table
+from grainlight.datasets.imported import compare_runs, import_runs
 from grainlight.datasets.recipe import Recipe
 from grainlight.datasets.rows import read_rows, simulate_rows
 
@@ -9,7 +10,9 @@ __all__ = [
     "Dataset",
     "Pairs",
     "Recipe",
+    "compare_runs",
     "generate",
+    "import_runs",
     "magnitudes",
     "read_rows",
     "simulate_rows",

@@ -67,17 +67,32 @@ def make_shard(folder: Path, recipe: Recipe, shard: int) -> int:
     theta, origin = draw_shard(recipe, shard)
     with threadpool_limits(1):
         spectra = recipe.simulator.simulate(theta)
+    write_shard(folder, recipe, shard, spectra, origin)
+    return len(theta)
+
+
+def write_shard(
+    folder: Path, recipe: Recipe, shard: int, spectra: ShellSpectra, origin: np.ndarray
+) -> None:
+    """Write the spectra of one shard, whole or not at all.
+
+    Args:
+        folder: Folder of the data set.
+        recipe: What the data set was made from.
+        shard: Number of the shard.
+        spectra: Its spectra.
+        origin: Prior of each.
+    """
     first = shard * recipe.shard_size
     table = spectra_table(
         spectra,
         recipe.simulator.parameters.names,
-        parent=np.arange(first, first + len(theta)),
+        parent=np.arange(first, first + len(spectra.theta)),
         prior=pa.array(origin.tolist()).dictionary_encode(),
     )
     partial = shard_path(folder, shard).with_suffix(f".{os.getpid()}.part")
     pq.write_table(table, partial, compression="zstd")
     os.replace(partial, shard_path(folder, shard))
-    return len(theta)
 
 
 def _is_whole(folder: Path, recipe: Recipe, shard: int) -> bool:

@@ -13,6 +13,8 @@ from grainlight.transfer import wavelength_grid
 
 FORMAT = 1
 NAME = "dataset.json"
+#: In place of a prior, for imported shells that were listed in a table.
+TABLE = "table"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Recipe:
         seed: Seed of every random number.
         priors: Name of each prior, with its share of the parents.
         shard_size: Parents in one file.
-        simulator: The simulator.
+        simulator: The simulator; of imported spectra, the shells that were asked for.
+        origin: Where imported spectra come from; none for those of this package.
     """
 
     num_parents: int
@@ -32,10 +35,12 @@ class Recipe:
     priors: dict[str, float] = field(default_factory=lambda: {"thesis2023": 1.0})
     shard_size: int = 500
     simulator: ShellSimulator = field(default_factory=ShellSimulator)
+    origin: dict | None = None
 
     def __post_init__(self) -> None:
         for name in self.priors:
-            named_prior(name)
+            if self.origin is None or name != TABLE:
+                named_prior(name)
         if self.num_parents < 1 or self.shard_size < 1:
             raise ParameterError(
                 "Expected at least one parent and one parent a shard; got "
@@ -65,6 +70,8 @@ class Recipe:
             "simulator": self.simulator.settings,
             "format": FORMAT,
         }
+        if self.origin is not None:
+            stated["origin"] = self.origin
         text = json.dumps(stated, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -72,6 +79,8 @@ class Recipe:
         """Everything that `dataset.json` states."""
         stated = asdict(self)
         stated["simulator"] = self.simulator.settings
+        if self.origin is None:
+            del stated["origin"]
         return {
             "kind": "shell-spectra",
             "format": FORMAT,
@@ -103,6 +112,7 @@ class Recipe:
                 priors=stored["priors"],
                 shard_size=stored["shard_size"],
                 simulator=ShellSimulator.from_settings(stored["simulator"]),
+                origin=stored.get("origin"),
             )
         except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise FileFormatError(

@@ -1,5 +1,21 @@
 """From parameters to light: simulators and the priors of their parameters."""
 
+from grainlight.simulators.mocassin import MocassinRuns, run_shell, run_shells
+from grainlight.simulators.mocassin_input import (
+    MocassinGrid,
+    MocassinSettings,
+    MocassinShell,
+    number_fraction,
+    uniform_grid,
+)
+from grainlight.simulators.mocassin_output import MocassinRun, RadialTemperature
+from grainlight.simulators.mocassin_records import (
+    RunRecord,
+    finished_runs,
+    read_record,
+    read_run,
+    run_path,
+)
 from grainlight.simulators.prior import (
     ANSARI2022,
     PRIORS,
@@ -17,13 +33,28 @@ from grainlight.simulators.shell import (
 
 __all__ = [
     "ANSARI2022",
+    "MocassinGrid",
+    "MocassinRun",
+    "MocassinRuns",
+    "MocassinSettings",
+    "MocassinShell",
     "PRIORS",
+    "RadialTemperature",
+    "RunRecord",
     "SHELL_PARAMETERS",
-    "THESIS2023",
     "ShellPrior",
     "ShellSimulator",
     "ShellSpectra",
+    "THESIS2023",
+    "finished_runs",
     "luminosity_gain",
     "named_prior",
+    "number_fraction",
+    "read_record",
+    "read_run",
+    "run_path",
+    "run_shell",
+    "run_shells",
     "scale_free_mixing",
+    "uniform_grid",
 ]
