@@ -49,6 +49,28 @@ def test_a_row_is_simulated_at_its_distance_and_redshift(tmp_path):
     np.testing.assert_array_equal(spectra["row_1"], spectra["row_2"])
 
 
+def test_rows_with_clumps_are_simulated_with_them(tmp_path):
+    row = ROW.replace("1e17", "1e16")
+    text = f"{NAMES},clump_filling_factor\n{row},0\n{row},0.2\n"
+    table, theta = read_rows(write(tmp_path, text))
+    simulator, seen = ShellSimulator(clump_splits=(1, 2)), []
+    answer, _ = simulate_rows(
+        table,
+        theta,
+        simulator,
+        jwst_filters(),
+        seed=3,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 2), (2, 2)]
+    assert answer["resolution"][0] == 0
+    assert answer["resolution"][1] != 0
+    # light gets out between the clumps, which stay cool
+    assert answer["dust_temperature"][1] < answer["dust_temperature"][0]
+    band = "JWST/MIRI.F770W"
+    assert answer[band][1] > answer[band][0] + 0.1
+
+
 @pytest.mark.parametrize(
     ("text", "error", "match"),
     [
@@ -59,6 +81,11 @@ def test_a_row_is_simulated_at_its_distance_and_redshift(tmp_path):
         (f"{NAMES}\n{ROW.replace('6000', 'x')}\n", ParameterError, "'x' in row 1"),
         (f"{NAMES},redshift\n{ROW},-1\n", ParameterError, "redshift from 0"),
         (f"{NAMES},distance\n{ROW},0\n", ParameterError, "distance above 0"),
+        (
+            f"{NAMES},clump_filling_factor\n{ROW},1.5\n",
+            ParameterError,
+            "clump_filling_factor from 0 to 1; got 1.5 in row 1",
+        ),
     ],
 )
 def test_bad_tables_are_refused(tmp_path, text, error, match):

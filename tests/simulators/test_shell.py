@@ -49,8 +49,8 @@ def test_grains_that_do_not_survive_are_removed_if_asked_for():
     rows = np.stack(
         [
             ROW,
-            changed(sn_luminosity=4e5, outer_radius=1e15, silicate_fraction=0.9),
-            changed(sn_luminosity=1e8, outer_radius=1e15),
+            changed(sn_luminosity=4e5, outer_radius=1e15, dust_mass=1e-6),
+            changed(sn_luminosity=1e8, outer_radius=1e15, dust_mass=1e-7),
         ]
     )
     kept = ShellSimulator().simulate(rows)
@@ -138,6 +138,46 @@ def test_settings_remake_the_simulator():
     for simulator in (
         ShellSimulator(),
         ShellSimulator(inner=0.5, sizes=GrainSizes(0.01, 3.0), remove_sublimated=True),
+        ShellSimulator(clump_edge=0.2, clump_contrast=0.1, clump_splits=(1, 3)),
     ):
         stated = json.loads(json.dumps(simulator.settings))
         assert ShellSimulator.from_settings(stated) == simulator
+
+
+def test_clumps_change_the_light_and_nothing_else_does():
+    rows = np.stack([ROW, ROW, ROW])
+    quick = ShellSimulator(clump_splits=(1, 2))
+    spectra = quick.simulate(rows, np.array([0.0, 0.2, 1.0]), seed=4)
+    smooth = ShellSimulator().simulate(ROW[None])
+    for whole in (0, 2):
+        np.testing.assert_array_equal(
+            spectra.log_luminosity[whole], smooth.log_luminosity[0]
+        )
+        assert spectra.resolution[whole] == 0
+    blue = (spectra.wave > 0.3) & (spectra.wave < 0.6)
+    assert np.all(spectra.log_luminosity[1, blue] > smooth.log_luminosity[0, blue])
+    assert spectra.dust_temperature[1] < smooth.dust_temperature[0]
+    assert spectra.optical_depth[1] == pytest.approx(smooth.optical_depth[0], rel=0.2)
+    assert 0 < abs(spectra.resolution[1]) < 0.05
+
+
+def test_clumps_lie_where_the_seed_and_the_row_say():
+    rows, share = np.stack([ROW, ROW]), np.array([0.05, 0.05])
+    first, same, other = (
+        ShellSimulator(clump_edge=0.2, clump_splits=(1, 2))
+        .simulate(rows, share, seed=seed)
+        .log_luminosity
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, same)
+    assert np.any(first != other)
+    assert np.any(first[0] != first[1])
+
+
+def test_clumps_that_cannot_be_are_refused():
+    with pytest.raises(ParameterError, match="for each of 1 rows"):
+        ShellSimulator().simulate(ROW[None], np.array([0.1, 0.2]))
+    with pytest.raises(ParameterError, match="Keep the grains"):
+        ShellSimulator(remove_sublimated=True).simulate(ROW[None], np.array([0.1]))
+    with pytest.raises(ParameterError, match="edge between"):
+        ShellSimulator(clump_edge=3.0)

@@ -110,7 +110,7 @@ def test_the_median_band_agrees_within_half_a_percent(mocassin):
 @pytest.mark.parametrize("name", ["S07", "P03", "C11"])
 def test_isotropic_scattering_of_large_grains_would_be_found_out(mocassin, name):
     given = mocassin["shells"][name]
-    wrong = solve(given, asymmetry=np.zeros_like(wavelength_grid()))
+    wrong = solve(given, asymmetry=np.zeros((1, len(wavelength_grid()))))
     error, noise = differences(given, mocassin["wave"], wrong).T
     assert np.nanmax(np.abs(error) - FLUX - NOISE_SIGMAS * noise) > 0.02
 

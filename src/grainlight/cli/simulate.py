@@ -53,6 +53,12 @@ def simulate(
         bool,
         typer.Option("--remove-sublimated", help="Remove grains hotter than survive."),
     ] = False,
+    clump_edge: Annotated[
+        float, typer.Option(help="Edge of a clump [outer radii].")
+    ] = 0.1,
+    clump_contrast: Annotated[
+        float, typer.Option(help="Density between clumps over that in them.")
+    ] = 0.0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results of --at.")
     ] = False,
@@ -69,9 +75,11 @@ def simulate(
         silicate=silicate,
         sizes=None if size_power is None else GrainSizes(smallest_radius, size_power),
         remove_sublimated=remove_sublimated,
+        clump_edge=clump_edge,
+        clump_contrast=clump_contrast,
     )
     if at is not None:
-        _simulate_table(at, out, simulator, overwrite=overwrite)
+        _simulate_table(at, out, simulator, seed=seed, overwrite=overwrite)
         return
     recipe = Recipe(
         num_parents=int(num_parents or 0),
@@ -106,11 +114,14 @@ def _shares(words: list[str]) -> dict[str, float]:
 
 
 def _simulate_table(
-    at: Path, out: Path, simulator: ShellSimulator, *, overwrite: bool
+    at: Path, out: Path, simulator: ShellSimulator, *, seed: int, overwrite: bool
 ) -> None:
     table, theta = read_rows(at)
     with new_folder(out, (ROWS, SPECTRA), overwrite=overwrite) as folder:
-        shells, spectra = simulate_rows(table, theta, simulator, jwst_filters())
+        with progress_bar("simulating shells") as progress:
+            shells, spectra = simulate_rows(
+                table, theta, simulator, jwst_filters(), seed=seed, progress=progress
+            )
         shells.write(folder / ROWS, format="ascii.ecsv")
         spectra.write(folder / SPECTRA, format="ascii.ecsv")
     shown = Table(title=f"{len(shells)} shells")

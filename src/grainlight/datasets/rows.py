@@ -13,13 +13,24 @@ from yaml import YAMLError
 from grainlight.core import FileFormatError, Parameter, ParameterError, UnitError
 from grainlight.datasets.dataset import FAINTEST, magnitudes
 from grainlight.photometry import FilterSet
-from grainlight.simulators import SHELL_PARAMETERS, ShellSimulator, ShellSpectra
+from grainlight.simulators import (
+    SHELL_PARAMETERS,
+    Progress,
+    ShellSimulator,
+    ShellSpectra,
+)
 from grainlight.transfer import wavelength_grid
 
 UNITS = {"Msun": u.M_sun, "um": u.um, "Lsun": u.L_sun, "K": u.K, "cm": u.cm}
 LARGEST_REDSHIFT = 0.2
 #: Columns that may be left out, and what then holds for all rows.
-OPTIONAL = {"redshift": 0.0, "distance": 10.0}
+OPTIONAL = {"redshift": 0.0, "distance": 10.0, "clump_filling_factor": 0.0}
+#: What each of these must be.
+RANGES = {
+    "redshift": f"from 0 to {LARGEST_REDSHIFT}",
+    "distance": "above 0 Mpc",
+    "clump_filling_factor": "from 0 to 1",
+}
 
 
 def read_rows(path: Path) -> tuple[Table, Float[np.ndarray, "object param"]]:
@@ -127,14 +138,13 @@ def _optional(table: Table, name: str) -> np.ndarray:
         return np.full(len(table), OPTIONAL[name])
     values = _numbers(table, name)
     bad = ~np.isfinite(values) | (values < 0)
-    if name == "redshift":
-        bad |= values > LARGEST_REDSHIFT
-    else:
+    if name == "distance":
         bad |= values == 0
+    else:
+        bad |= values > (LARGEST_REDSHIFT if name == "redshift" else 1)
     if bad.any():
-        what = f"from 0 to {LARGEST_REDSHIFT}" if name == "redshift" else "above 0 Mpc"
         raise ParameterError(
-            f"Expected a {name} {what}; got {values[bad][0]:g} in row "
+            f"Expected a {name} {RANGES[name]}; got {values[bad][0]:g} in row "
             f"{np.flatnonzero(bad)[0] + 1}. Correct it, or leave the column out."
         )
     return values
@@ -145,15 +155,21 @@ def simulate_rows(
     theta: Float[np.ndarray, "object param"],
     simulator: ShellSimulator,
     filters: FilterSet,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> tuple[Table, Table]:
     """Simulate every row.
 
     Args:
         table: The rows as read; `redshift` (0 if absent) and `distance` [Mpc] (10 if
-            absent) are used for the magnitudes.
+            absent) are used for the magnitudes, `clump_filling_factor` (0 if absent)
+            for the clumps.
         theta: Its parameters.
         simulator: What to simulate with.
         filters: Bands of the magnitudes.
+        seed: Seed of the places of clumps.
+        progress: Called with the rows done and their number.
 
     Returns:
         The rows with temperatures, the share of the mass that is hotter than its
@@ -162,7 +178,8 @@ def simulate_rows(
     """
     redshift = _optional(table, "redshift")
     distance = _optional(table, "distance")
-    spectra = simulator.simulate(theta)
+    filling = _optional(table, "clump_filling_factor")
+    spectra = simulator.simulate(theta, filling, seed=seed, progress=progress)
     x = magnitudes(filters, spectra.log_luminosity, redshift)
     x = x + 5 * np.log10(distance / 10.0)[:, None]
     answer = _answer(table, spectra)
@@ -184,6 +201,8 @@ def _answer(table: Table, spectra: ShellSpectra) -> Table:
     answer["sublimated"] = spectra.sublimated
     answer["optical_depth"] = spectra.optical_depth
     answer["energy_error"] = spectra.energy_error
+    if np.any(spectra.resolution != 0):
+        answer["resolution"] = spectra.resolution
     answer.meta["magnitudes"] = (
         "AB, at the distance [Mpc] and redshift of the row, else at 10 Mpc and 0"
     )

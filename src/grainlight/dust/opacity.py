@@ -59,7 +59,7 @@ class GrainSizes:
                 f"smallest of the power law; got {largest:g}. Raise it."
             )
         if largest < self.smallest * NARROWEST:
-            return np.array([[largest]]), np.ones((1, 1))
+            return np.array([[float(largest)]]), np.ones((1, 1))
         edges = np.linspace(
             math.log(self.smallest), math.log(largest), self.num_bins + 1
         )
@@ -144,7 +144,7 @@ def mixture_opacity(
             "Expected mass fractions of at least zero that sum to one; got "
             f"{dict(mass_fraction)}. Divide them by their sum."
         )
-    radii, masses = np.array([[grain_radius]]), np.ones((1, 1))
+    radii, masses = np.array([[float(grain_radius)]]), np.ones((1, 1))
     if sizes is not None:
         radii, masses = sizes.bins(grain_radius)
     rows = [

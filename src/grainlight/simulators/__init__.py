@@ -25,6 +25,7 @@ from grainlight.simulators.prior import (
     named_prior,
 )
 from grainlight.simulators.shell import (
+    Progress,
     ShellSimulator,
     ShellSpectra,
     luminosity_gain,
@@ -39,6 +40,7 @@ __all__ = [
     "MocassinSettings",
     "MocassinShell",
     "PRIORS",
+    "Progress",
     "RadialTemperature",
     "RunRecord",
     "SHELL_PARAMETERS",

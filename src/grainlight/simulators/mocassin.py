@@ -9,7 +9,7 @@ References:
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,8 +47,7 @@ from grainlight.simulators.mocassin_records import (
     write_answer,
     write_json,
 )
-
-Progress = Callable[[int, int], None]
+from grainlight.simulators.shell import Progress
 
 
 class MocassinRuns(NamedTuple):

@@ -1,5 +1,6 @@
 """The supernova dust shell: parameters in, spectrum and grain temperatures out."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -10,14 +11,16 @@ from grainlight.core import ParameterError, Parameters
 from grainlight.dust import SPECIES, GrainSizes, Opacity, mixture_opacity
 from grainlight.simulators.prior import CARBON, SHELL_PARAMETERS, SILICATE
 from grainlight.transfer import (
+    Clumps,
     Shell,
     ShellGeometry,
-    ShellSolution,
+    solve_clumpy,
     solve_shell,
     wavelength_grid,
 )
 
 FAINTEST = -60.0
+Progress = Callable[[int, int], None]
 
 
 def scale_free_mixing() -> Float[np.ndarray, "feature inp"]:
@@ -64,6 +67,8 @@ class ShellSpectra(NamedTuple):
             removed if the simulator does so.
         optical_depth: Radial extinction optical depth at 0.55 um.
         energy_error: Escaping over emitted luminosity, minus one.
+        resolution: Relative change of the dust temperature by extrapolation to fine
+            cells, for shells with clumps; zero for others.
     """
 
     theta: Float[np.ndarray, "object param"]
@@ -75,6 +80,7 @@ class ShellSpectra(NamedTuple):
     sublimated: Float[np.ndarray, " object"]
     optical_depth: Float[np.ndarray, " object"]
     energy_error: Float[np.ndarray, " object"]
+    resolution: Float[np.ndarray, " object"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,9 @@ class ShellSimulator:
             are of that radius.
         remove_sublimated: Whether grains hotter than they survive are removed. The
             dust mass is that before; where nothing survives, there is no temperature.
+        clump_edge: Edge of a clump [outer radii], for shells with clumps.
+        clump_contrast: Density between the clumps over that in them.
+        clump_splits: In how many parts their cells are split, see `solve_clumpy`.
 
     References:
         Ansari et al. (2022), A&A 666, A176.
@@ -99,9 +108,13 @@ class ShellSimulator:
     silicate: str = SILICATE
     sizes: GrainSizes | None = None
     remove_sublimated: bool = False
+    clump_edge: float = 0.1
+    clump_contrast: float = 0.0
+    clump_splits: tuple[int, int] = (2, 3)
 
     def __post_init__(self) -> None:
         ShellGeometry(self.inner)
+        Clumps(0.0, self.clump_edge, self.clump_contrast)
         for kind, name in (("carbon", self.carbon), ("silicate", self.silicate)):
             known = [one for one in SPECIES if one.startswith(kind)]
             if name not in known:
@@ -120,8 +133,9 @@ class ShellSimulator:
         """What a recipe must state to remake the spectra."""
         stated = {"simulator": "shell", **asdict(self)}
         # older data sets do not state these
-        for name, usual in (("remove_sublimated", False), ("sizes", None)):
-            if stated[name] == usual:
+        usual = asdict(ShellSimulator())
+        for name in usual.keys() - {"inner", "carbon", "silicate"}:
+            if stated[name] == usual[name]:
                 del stated[name]
         return stated
 
@@ -131,6 +145,8 @@ class ShellSimulator:
         given = {name: value for name, value in stated.items() if name != "simulator"}
         if given.get("sizes") is not None:
             given["sizes"] = GrainSizes(**given["sizes"])
+        if "clump_splits" in given:
+            given["clump_splits"] = tuple(given["clump_splits"])
         return cls(**given)
 
     def opacity(self, theta: Float[np.ndarray, " param"]) -> Opacity:
@@ -139,15 +155,26 @@ class ShellSimulator:
         shares = {self.silicate: silicate, self.carbon: 1 - silicate}
         return mixture_opacity(shares, radius, wavelength_grid(), self.sizes)
 
-    def simulate(self, theta: Float[np.ndarray, "object param"]) -> ShellSpectra:
+    def simulate(
+        self,
+        theta: Float[np.ndarray, "object param"],
+        filling_factor: Float[np.ndarray, " filled"] | None = None,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> ShellSpectra:
         """Solve the transfer of every row.
 
         Args:
             theta: Physical parameters in the order of `parameters`.
+            filling_factor: Share of the shell that clumps fill; 0 and 1 are smooth, as
+                are all shells without it.
+            seed: Seed of the places of the clumps, different for every row.
+            progress: Called with the rows done and their number.
 
         Raises:
             ParameterError: A value is outside the range of the tables, or not
-                positive where it must be.
+                positive where it must be; or grains are to be removed from clumps.
         """
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         if theta.shape[1] != len(SHELL_PARAMETERS):
@@ -155,11 +182,23 @@ class ShellSimulator:
                 f"Expected {len(SHELL_PARAMETERS)} columns "
                 f"({', '.join(SHELL_PARAMETERS.names)}); got {theta.shape[1]}."
             )
-        rows = [self._row(row) for row in theta]
+        filling = np.zeros(len(theta)) if filling_factor is None else filling_factor
+        if len(filling) != len(theta):
+            raise ParameterError(
+                f"Expected a filling factor for each of {len(theta)} rows; got "
+                f"{len(filling)}."
+            )
+        rows = []
+        for i, row in enumerate(theta):
+            rows.append(self._row(row, float(filling[i]), seed, i))
+            if progress is not None:
+                progress(i + 1, len(theta))
         spectrum, *outcomes = (np.array(column) for column in zip(*rows, strict=True))
         return ShellSpectra(theta, wavelength_grid(), spectrum, *outcomes)
 
-    def _row(self, theta: Float[np.ndarray, " param"]) -> tuple:
+    def _row(
+        self, theta: Float[np.ndarray, " param"], filling: float, seed: int, number: int
+    ) -> tuple:
         mass, _, _, luminosity, temperature, radius = (float(v) for v in theta)
         opacity = self.opacity(theta)
         shell = Shell(
@@ -170,23 +209,38 @@ class ShellSimulator:
             opacity=opacity,
             geometry=ShellGeometry(self.inner),
         )
-        answer = solve_shell(shell, remove_sublimated=self.remove_sublimated)
+        clumps = Clumps(filling, self.clump_edge, self.clump_contrast)
+        if filling in (0.0, 1.0):
+            answer = solve_shell(shell, remove_sublimated=self.remove_sublimated)
+            left, resolution = answer.remaining, 0.0
+        elif self.remove_sublimated:
+            raise ParameterError(
+                "Expected smooth shells where sublimated grains are removed; got a "
+                f"filling factor of {filling:g}. Keep the grains, or leave out clumps."
+            )
+        else:
+            own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+            answer = solve_clumpy(shell, clumps, own, splits=self.clump_splits)
+            left, resolution = np.ones(len(opacity.names)), answer.resolution
         tiny = 10**FAINTEST
         return (
             np.log10(np.maximum(answer.luminosity, tiny)).astype(np.float32),
             answer.dust_temperature,
-            _mean_temperature(opacity, answer, self.carbon),
-            _mean_temperature(opacity, answer, self.silicate),
+            _mean_temperature(opacity, left, answer.mean_temperature, self.carbon),
+            _mean_temperature(opacity, left, answer.mean_temperature, self.silicate),
             float(opacity.mass_fraction @ answer.sublimated),
             answer.optical_depth,
             answer.energy_error,
+            resolution,
         )
 
 
-def _mean_temperature(opacity: Opacity, answer: ShellSolution, name: str) -> float:
+def _mean_temperature(
+    opacity: Opacity, remaining: np.ndarray, temperature: np.ndarray, name: str
+) -> float:
     """Mean over all grains of a species that are there; nan without any."""
-    mass = opacity.mass_fraction * answer.remaining
+    mass = opacity.mass_fraction * remaining
     there = (np.array(opacity.names) == name) & (mass > 0)
     if not there.any():
         return np.nan
-    return float(np.average(answer.mean_temperature[there], weights=mass[there]))
+    return float(np.average(temperature[there], weights=mass[there]))

@@ -1,5 +1,6 @@
 """Dust radiative transfer in a shell."""
 
+from grainlight.transfer.clumpy import solve_clumpy
 from grainlight.transfer.density import Clumps, DensityGrid, shell_density
 from grainlight.transfer.grid import ShellGeometry
 from grainlight.transfer.grid_solution import GridSettings, GridSolution, solve_grid
@@ -15,6 +16,7 @@ __all__ = [
     "ShellGeometry",
     "ShellSolution",
     "shell_density",
+    "solve_clumpy",
     "solve_grid",
     "solve_shell",
     "wavelength_grid",

@@ -99,6 +99,8 @@ class GridSolution:
         noise: Standard error of the luminosity density over itself, from two halves.
         energy_error: Escaping over emitted luminosity, minus one.
         iterations: Steps of the balance, over all rounds.
+        resolution: Relative change of the dust temperature by extrapolation to fine
+            cells; zero for the solution of one grid.
     """
 
     wave: Float[np.ndarray, " wave"]
@@ -113,6 +115,7 @@ class GridSolution:
     noise: Float[np.ndarray, " wave"]
     energy_error: float
     iterations: int
+    resolution: float = 0.0
 
 
 class _Rays(NamedTuple):
