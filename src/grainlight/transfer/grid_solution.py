@@ -30,19 +30,16 @@ from grainlight.core import ParameterError
 from grainlight.dust import SPECIES, Opacity
 from grainlight.transfer import tracing
 from grainlight.transfer.density import DensityGrid
+from grainlight.transfer.grid_tables import GridTables
 from grainlight.transfer.solution import (
     LIGHT_SPEED_UM,
     NEVER,
-    PLANCK_OVER_BOLTZMANN,
     SUN_LUMINOSITY,
     frequency_weights,
     planck_shape,
 )
 
 HALVES = 2
-TABLE_COLUMNS, TABLE_TEMPERATURES = 400, 180
-COLDEST, HOTTEST = 3.0, 6000.0  # [K]
-THIN = 1e-3  # optical depth that the first step of the tables resolves
 FAINT = 1e-6  # share of the light; less is not scattered
 FAINT_DUST = 3e-4
 LOWEST_WEIGHT = 0.05
@@ -184,13 +181,13 @@ class _Work:
     ) -> None:
         self.settings, self.opacity = settings or GridSettings(), opacity
         self.generator = np.random.default_rng(seed)
-        self.frequency = LIGHT_SPEED_UM / opacity.wave
-        self.weight = frequency_weights(self.frequency)
+        self.weight = frequency_weights(LIGHT_SPEED_UM / opacity.wave)
         star = planck_shape(opacity.wave, source_temperature)
         star = star * (luminosity * SUN_LUMINOSITY / (self.weight @ star))
         self.star = star * self.weight  # power of each wavelength
         self._place_cells(grid)
-        self._make_tables()
+        farthest = self.column.max() * 2 * len(self.number)
+        self.tables = GridTables(opacity, self.weight, farthest)
 
     def _place_cells(self, grid: DensityGrid) -> None:
         density = grid.density
@@ -202,33 +199,17 @@ class _Work:
         self.mass = self.opacity.mass_fraction[:, None] * density * grid.width**3
         self.half = 0.5 * len(grid.density)
 
-    def _make_tables(self) -> None:
-        opacity, num = self.opacity, len(self.number)
-        self.extinction = opacity.extinction
-        absorption = opacity.mass_fraction[:, None] * opacity.absorption
-        self.share = absorption / self.extinction
-        self.unit = THIN / self.extinction.max()
-        largest = self.column.max() * 2 * num
-        self.step = math.log1p(largest / self.unit) / (TABLE_COLUMNS - 1)
-        columns = self.unit * np.expm1(self.step * np.arange(TABLE_COLUMNS))
-        self.stopped = -np.expm1(-np.outer(columns, self.extinction))
-        self.temperatures = np.geomspace(COLDEST, HOTTEST, TABLE_TEMPERATURES)
-        x = PLANCK_OVER_BOLTZMANN * self.frequency / self.temperatures[:, None]
-        planck = 1.474499e-47 * self.frequency**3 / np.expm1(np.minimum(x, 600))
-        emitted = 4 * math.pi * opacity.absorption[:, None] * planck * self.weight
-        total = emitted.sum(axis=2)
-        self.log_emitted = np.log(total)  # power of a gram
-        self.spectrum = emitted / total[:, :, None]  # (species, temperature, wave)
-        self.table = np.einsum(
-            "stw,aw,cw->stac", self.spectrum, self.share, self.stopped, optimize=True
-        )
-
     def solve(self) -> GridSolution:
         """Follow the light, balance the powers, add up what escapes."""
-        table = self.share * self.star @ self.stopped.T
+        tables = self.tables
         directions = _sphere(self.settings.star_rays, self.generator)
         direct, depths = tracing.absorb_starlight(
-            directions, self.number, self.column, self.unit, self.step, table
+            directions,
+            self.number,
+            self.column,
+            tables.unit,
+            tables.step,
+            tables.share * self.star @ tables.stopped.T,
         )
         scattered = [self._scatter_starlight(depths.max()) for _ in range(HALVES)]
         rays = [self._record() for _ in range(HALVES)]
@@ -240,7 +221,7 @@ class _Work:
             )
             for k in range(HALVES)
         ]
-        direct_light = self.star * self._mean_escape(depths)
+        direct_light = self.star * tables.mean_escape(depths)
         dust = [self._escape(state, [rays[k]]) for k, state in enumerate(halves)]
         beside = [scattered[k].escaped + thermal[k].escaped for k in range(HALVES)]
         apart = [direct_light + beside[k] + dust[k] for k in range(HALVES)]
@@ -261,15 +242,15 @@ class _Work:
     def _report(
         self, light, noise, both, halves, depths, energy, iterations
     ) -> GridSolution:
-        warm = self._temperature(both)
+        warm = self.tables.temperature(both.warmth)
         warm = warm**2 / np.sqrt(
-            np.prod([self._temperature(h) for h in halves], axis=0)
+            np.prod([self.tables.temperature(h.warmth) for h in halves], axis=0)
         )
         mean = np.sum(self.mass * warm, axis=1) / self.mass.sum(axis=1)
         names = self.opacity.names
         limit = [SPECIES[n].sublimation if n in SPECIES else NEVER for n in names]
         hot = warm > np.array(limit)[:, None]
-        green = float(np.interp(0.55, self.opacity.wave, self.extinction))
+        green = float(np.interp(0.55, self.opacity.wave, self.tables.extinction))
         return GridSolution(
             wave=self.opacity.wave,
             luminosity=light,
@@ -297,10 +278,10 @@ class _Work:
             points,
             directions,
             np.ascontiguousarray(power),
-            self.extinction[group],
+            self.tables.extinction[group],
             self.opacity.albedo[group],
             self._cosine(group),
-            np.ascontiguousarray(self.share[:, group]),
+            np.ascontiguousarray(self.tables.share[:, group]),
             self.number,
             self.column,
             LOWEST_WEIGHT,
@@ -316,7 +297,7 @@ class _Work:
         absorbed, escaped = np.zeros_like(self.mass), np.zeros_like(self.star)
         center = np.zeros((paths, 3))
         for group in self._groups():
-            reached = -np.expm1(-self.extinction[group] * deepest)
+            reached = -np.expm1(-self.tables.extinction[group] * deepest)
             most = np.max(self.opacity.albedo[group] * reached)
             if self.star[group].sum() * most < FAINT * self.star.sum():
                 continue
@@ -332,9 +313,9 @@ class _Work:
         paths = max(self.settings.paths // HALVES, 1)
         absorbed, escaped = np.zeros_like(self.mass), np.zeros_like(self.star)
         for group in self._groups():
-            light = self._emission(state, group)
+            light = self.tables.emission(state.power, state.warmth, group)
             total = light.sum()
-            reached = -np.expm1(-self.extinction[group] * deep)
+            reached = -np.expm1(-self.tables.extinction[group] * deep)
             most = np.max(self.opacity.albedo[group] * reached)
             if total * most < FAINT_DUST * self.star.sum():
                 continue
@@ -428,7 +409,7 @@ class _Work:
         for _ in range(self.settings.max_iterations):
             iterations += 1
             power = np.exp(log_power)
-            warmth = self._warmth(power)
+            warmth = self.tables.warmth(power / self.mass)
             absorbed = self._exchange(power, warmth, rays) + given
             absorbed = absorbed + sent * (power.sum() / emitted)
             new = np.log(np.maximum(absorbed, least))
@@ -442,7 +423,16 @@ class _Work:
             known = [*known[1 - DEPTH_KEPT :], (log_power, change)]
             log_power = _accelerate(known, np.sqrt(power))
         power = np.exp(log_power)
-        return _State(power, self._warmth(power), iterations)
+        return _State(power, self.tables.warmth(power / self.mass), iterations)
+
+    def _escape(self, state: _State, rays: list[_Rays]) -> np.ndarray:
+        """Emission of the grains that escapes without being scattered."""
+        per_cell = self.settings.cell_rays // HALVES
+        found = [
+            self.tables.escape(state.power, state.warmth, one.totals, per_cell)
+            for one in rays
+        ]
+        return np.mean(found, axis=0)
 
     def _exchange(
         self, power: np.ndarray, warmth: np.ndarray, rays: list[_Rays]
@@ -456,67 +446,13 @@ class _Work:
                 one.first,
                 one.cells,
                 one.passed,
-                self.unit,
-                self.step,
-                self.table,
+                self.tables.unit,
+                self.tables.step,
+                self.tables.exchange,
             )
             for one in rays
         ]
         return np.mean(found, axis=0)
-
-    def _warmth(self, power: np.ndarray) -> np.ndarray:
-        """Places of the temperatures in the table."""
-        each = np.log(power / self.mass)
-        places = np.arange(TABLE_TEMPERATURES)
-        return np.array(
-            [
-                np.interp(row, known, places)
-                for row, known in zip(each, self.log_emitted, strict=True)
-            ]
-        )
-
-    def _temperature(self, state: _State) -> np.ndarray:
-        places = np.arange(TABLE_TEMPERATURES)
-        return np.exp(np.interp(state.warmth, places, np.log(self.temperatures)))
-
-    def _emission(self, state: _State, group: np.ndarray) -> np.ndarray:
-        """Power that cells emit at some wavelengths, (wave, cell)."""
-        light = np.zeros((len(group), len(self.index)))
-        for s, spectrum in enumerate(self.spectrum):
-            low = np.minimum(state.warmth[s].astype(int), TABLE_TEMPERATURES - 2)
-            part = state.warmth[s] - low
-            some = spectrum[:, group].T
-            mixed = (1 - part) * some[:, low] + part * some[:, low + 1]
-            light += state.power[s] * mixed
-        return light
-
-    def _mean_escape(self, columns: np.ndarray) -> np.ndarray:
-        """Mean share of the light that passes columns, at every wavelength."""
-        low, part = _places(columns, self.unit, self.step, TABLE_COLUMNS)
-        count = np.bincount(low, 1 - part, TABLE_COLUMNS)
-        count += np.bincount(low + 1, part, TABLE_COLUMNS)
-        return count @ (1 - self.stopped) / len(columns)
-
-    def _escape(self, state: _State, rays: list[_Rays]) -> np.ndarray:
-        """Emission of the grains that escapes without being scattered."""
-        per_cell = self.settings.cell_rays // HALVES
-        light = np.zeros_like(self.star)
-        for one in rays:
-            low, part = _places(one.totals, self.unit, self.step, TABLE_COLUMNS)
-            for s, spectrum in enumerate(self.spectrum):
-                each = np.repeat(state.power[s] / per_cell, per_cell)
-                warmth = np.repeat(state.warmth[s], per_cell)
-                cool = np.minimum(warmth.astype(int), TABLE_TEMPERATURES - 2)
-                mix = warmth - cool
-                count = np.zeros(TABLE_TEMPERATURES * TABLE_COLUMNS)
-                for i, by_warmth in ((0, 1 - mix), (1, mix)):
-                    for j, by_column in ((0, 1 - part), (1, part)):
-                        place = (cool + i) * TABLE_COLUMNS + low + j
-                        amount = each * by_warmth * by_column
-                        count += np.bincount(place, amount, len(count))
-                count = count.reshape(TABLE_TEMPERATURES, TABLE_COLUMNS)
-                light += np.sum(count @ (1 - self.stopped) * spectrum, axis=0)
-        return light / len(rays)
 
 
 def _accelerate(known: list, root: np.ndarray) -> np.ndarray:
@@ -533,13 +469,6 @@ def _accelerate(known: list, root: np.ndarray) -> np.ndarray:
     )[0]
     step = change.ravel() - (in_point + in_change) @ mix
     return last + np.clip(step.reshape(last.shape), -LARGEST_STEP, LARGEST_STEP)
-
-
-def _places(columns, unit, step, size) -> tuple[np.ndarray, np.ndarray]:
-    """Places of columns in a table, as whole numbers and the rest."""
-    place = np.log1p(columns / unit) / step
-    low = np.minimum(place.astype(int), size - 2)
-    return low, place - low
 
 
 def _sphere(
