@@ -2,10 +2,12 @@
 #   make demo PYTHON=python3.12 uses another Python than `python3`.
 
 PYTHON ?= python3
+# Two processes, a file of tests each; on one core PYTEST_FLAGS='-n 0' is as fast.
 PYTEST_FLAGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 TAG := $(shell $(PYTHON) -c 'import sys; print("py%d%d" % sys.version_info[:2])' 2>/dev/null)
 PINS := constraints/$(TAG).txt
 INSTALL := $(BIN)/python -m pip install --quiet --constraint $(PINS)
@@ -28,10 +30,10 @@ demo: $(VENV)/.run-$(TAG)
 	@echo 'Figures: $(DEMO)/corner.png and $(DEMO)/sed.png'
 
 test: $(VENV)/.test-$(TAG)
-	$(BIN)/python -m pytest -m 'not slow' $(PYTEST_FLAGS)
+	$(PYTEST) -m 'not slow' $(PYTEST_FLAGS)
 
 test-all: $(VENV)/.test-$(TAG)
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(PYTEST) $(PYTEST_FLAGS)
 
 lint: $(VENV)/.lint-$(TAG)
 	$(BIN)/ruff check
