@@ -19,7 +19,6 @@ import numpy as np
 
 from grainlight.core import SimulatorError
 from grainlight.simulators.mocassin_input import (
-    SUN_LUMINOSITY,
     MocassinGrid,
     MocassinSettings,
     MocassinShell,
@@ -48,6 +47,7 @@ from grainlight.simulators.mocassin_records import (
     write_json,
 )
 from grainlight.simulators.shell import Progress
+from grainlight.transfer.shell import SUN_LUMINOSITY
 
 
 class MocassinRuns(NamedTuple):

@@ -14,6 +14,8 @@ from grainlight.dust import species
 from grainlight.simulators.prior import SHELL_PARAMETERS
 from grainlight.simulators.shell import ShellSimulator
 from grainlight.transfer import DensityGrid, ShellGeometry
+from grainlight.transfer.density import smooth_density
+from grainlight.transfer.shell import SUN_LUMINOSITY
 
 #: Optical constants of each species in the Debian package `mocassin-data`.
 FILES = {
@@ -24,7 +26,6 @@ FILES = {
     "silicate_dl": "sil-dlee.nk",
     "silicate_laor": "sil-dlaor.nk",
 }
-SUN_LUMINOSITY = 3.828e33  # erg s^-1
 LUMINOSITY_UNIT = 1e36  # erg s^-1
 #: With 7 points an axis, MOCASSIN 2.02 states half the optical depth.
 FEWEST_POINTS = 9
@@ -165,17 +166,8 @@ def uniform_grid(
     half = settings.points // 2
     step = 1 / (half - 1)
     axis = np.arange(-half, half + 1) * step
-    part = ((np.arange(settings.subcells) + 0.5) / settings.subcells - 0.5) * step
-    square = (axis[:, None] + part) ** 2
-    total = np.zeros((len(axis),) * 3)
-    for a, b, c in np.ndindex((settings.subcells,) * 3):
-        radius = np.sqrt(
-            square[:, a, None, None] + square[:, b, None] + square[None, None, :, c]
-        )
-        inside = (radius >= geometry.inner) & (radius <= 1)
-        fall = np.maximum(radius, geometry.inner) ** -geometry.density_power
-        total += np.where(inside, fall, 0)
-    return MocassinGrid(axis * outer_radius, total / total.max())
+    density = smooth_density(geometry, step, settings.points, settings.subcells)
+    return MocassinGrid(axis * outer_radius, density / density.max())
 
 
 @dataclass(frozen=True)

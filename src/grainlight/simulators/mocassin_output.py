@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from grainlight.core import FileFormatError
 from grainlight.dust import species
-from grainlight.simulators.mocassin_input import SUN_LUMINOSITY, MocassinGrid
+from grainlight.simulators.mocassin_input import MocassinGrid
+from grainlight.transfer.shell import SUN_LUMINOSITY
 
 PARSEC = 3.08e18  # cm, as MOCASSIN has it
 JANSKY = 1e-23  # erg s^-1 cm^-2 Hz^-1

@@ -3,7 +3,8 @@
 from grainlight.transfer.clumpy import solve_clumpy
 from grainlight.transfer.density import Clumps, DensityGrid, shell_density
 from grainlight.transfer.grid import ShellGeometry
-from grainlight.transfer.grid_solution import GridSettings, GridSolution, solve_grid
+from grainlight.transfer.grid_solution import GridSettings, GridSolution
+from grainlight.transfer.grid_solver import solve_grid
 from grainlight.transfer.shell import Shell, ShellSolution, wavelength_grid
 from grainlight.transfer.solution import solve_shell
 

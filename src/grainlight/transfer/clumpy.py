@@ -6,7 +6,8 @@ import numpy as np
 
 from grainlight.core import ParameterError
 from grainlight.transfer.density import Clumps, shell_density
-from grainlight.transfer.grid_solution import GridSettings, GridSolution, solve_grid
+from grainlight.transfer.grid_solution import GridSettings, GridSolution
+from grainlight.transfer.grid_solver import solve_grid
 from grainlight.transfer.shell import Shell
 
 FARTHEST_STEP = 0.5  # in the logarithm

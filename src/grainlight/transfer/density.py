@@ -112,7 +112,7 @@ def shell_density(
             f"radii; got {dust_mass:g}, {outer_radius:g} and {cell:g}."
         )
     half = math.ceil(1 / cell) + 1
-    density = _occupied(geometry, cell, 2 * half + 1)
+    density = smooth_density(geometry, cell, 2 * half + 1, SUBCELLS)
     smooth = clumps is None or clumps.filling_factor in (0.0, 1.0)
     if clumps is not None and not smooth:
         inside = _draw_clumps(generator, density, clumps, cell)
@@ -122,21 +122,28 @@ def shell_density(
     return DensityGrid(density, width)
 
 
-def _occupied(
-    geometry: ShellGeometry, cell: float, num: int
+def smooth_density(
+    geometry: ShellGeometry, cell: float, num: int, subcells: int
 ) -> Float[np.ndarray, "n n n"]:
-    """Relative densities of a smooth shell, averaged over each cell."""
+    """Relative densities of a smooth shell, averaged over each cell of a grid.
+
+    Args:
+        geometry: Shape of the shell.
+        cell: Width of a cell [outer radii].
+        num: Cells an axis.
+        subcells: Points an axis in each cell.
+    """
     axis = (np.arange(num) - num // 2) * cell
-    shift = ((np.arange(SUBCELLS) + 0.5) / SUBCELLS - 0.5) * cell
+    shift = ((np.arange(subcells) + 0.5) / subcells - 0.5) * cell
     fine = (axis[:, None] + shift).ravel() ** 2
     total = np.zeros((num, num, num))
     for plane in range(num):
-        x = fine[plane * SUBCELLS : (plane + 1) * SUBCELLS]
+        x = fine[plane * subcells : (plane + 1) * subcells]
         squared = x[:, None, None] + fine[None, :, None] + fine[None, None, :]
         inside = (squared >= geometry.inner**2) & (squared <= 1)
         power = np.zeros_like(squared)
         power[inside] = squared[inside] ** (-geometry.density_power / 2)
-        split = power.reshape(SUBCELLS, num, SUBCELLS, num, SUBCELLS)
+        split = power.reshape(subcells, num, subcells, num, subcells)
         total[plane] = split.mean(axis=(0, 2, 4))
     return total
 

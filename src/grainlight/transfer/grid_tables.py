@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from grainlight.dust import Opacity
-from grainlight.transfer.solution import LIGHT_SPEED_UM, PLANCK_OVER_BOLTZMANN
+from grainlight.transfer.solution import LIGHT_SPEED_UM, planck_function
 
 TABLE_COLUMNS, TABLE_TEMPERATURES = 400, 180
 COLDEST, HOTTEST = 3.0, 6000.0  # [K]
@@ -51,8 +51,7 @@ class GridTables:
         self.stopped = -np.expm1(-np.outer(columns, self.extinction))
         self.temperatures = np.geomspace(COLDEST, HOTTEST, TABLE_TEMPERATURES)
         frequency = LIGHT_SPEED_UM / opacity.wave
-        x = PLANCK_OVER_BOLTZMANN * frequency / self.temperatures[:, None]
-        planck = 1.474499e-47 * frequency**3 / np.expm1(np.minimum(x, 600))
+        planck = planck_function(frequency, self.temperatures[:, None])
         emitted = 4 * math.pi * opacity.absorption[:, None] * planck * weight
         total = emitted.sum(axis=2)
         self.log_emitted = np.log(total)

@@ -10,7 +10,8 @@ from grainlight.core import ParameterError
 from grainlight.dust import Opacity
 from grainlight.transfer.grid import ShellGeometry
 
-SUN_MASS = 1.989e33
+SUN_LUMINOSITY = 3.828e33  # erg s^-1
+SUN_MASS = 1.989e33  # g
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Float
 
 from grainlight.dust import SPECIES
+from grainlight.transfer.equilibrium import equilibrium
 from grainlight.transfer.grid import ShellGeometry, cell_edges
 from grainlight.transfer.kernels import KernelTable, half_edges, kernel_table
-from grainlight.transfer.shell import Shell, ShellSolution
-from grainlight.transfer.solver import equilibrium, responses
+from grainlight.transfer.shell import SUN_LUMINOSITY, Shell, ShellSolution
+from grainlight.transfer.solver import responses
 from grainlight.transfer.sublimation import (
     EdgeSearch,
     edge_temperature,
@@ -21,7 +22,6 @@ from grainlight.transfer.sublimation import (
     survival_radius,
 )
 
-SUN_LUMINOSITY = 3.828e33
 LIGHT_SPEED_UM = 2.99792458e14
 PLANCK_OVER_BOLTZMANN = 4.799243073366221e-11
 WARMER = 1.3  # margin over the warmest grain that is expected
@@ -99,6 +99,12 @@ def frequency_weights(frequency: Float[np.ndarray, " wave"]) -> np.ndarray:
     step = np.abs(np.diff(np.log(frequency)))
     half = 0.5 * (np.concatenate([[0], step]) + np.concatenate([step, [0]]))
     return half * frequency
+
+
+def planck_function(frequency: np.ndarray, temperature: np.ndarray) -> np.ndarray:
+    """Planck function of a frequency [Hz] and a temperature [K], in cgs units."""
+    x = PLANCK_OVER_BOLTZMANN * frequency / temperature
+    return 1.474499e-47 * frequency**3 / np.expm1(np.minimum(x, 600))
 
 
 def planck_shape(wave: Float[np.ndarray, " wave"], temperature: float) -> np.ndarray:
@@ -276,9 +282,7 @@ def _thermal_source(
     frequency: Float[np.ndarray, " wave"],
 ) -> Float[np.ndarray, "wave cell"]:
     """Thermal source function of the mixture [cgs]."""
-    x = PLANCK_OVER_BOLTZMANN * frequency[:, None, None] / temperature
-    planck = 1.474499e-47 * frequency[:, None, None] ** 3
-    planck = planck / np.expm1(np.minimum(x, 600))
+    planck = planck_function(frequency[:, None, None], temperature)
     return np.einsum("swi,wsi->wi", source, planck)
 
 
