@@ -53,7 +53,7 @@ def test_rows_with_clumps_are_simulated_with_them(tmp_path):
     row = ROW.replace("1e17", "1e16")
     text = f"{NAMES},clump_filling_factor\n{row},0\n{row},0.2\n"
     table, theta = read_rows(write(tmp_path, text))
-    simulator, seen = ShellSimulator(clump_splits=(1, 2)), []
+    simulator, seen = ShellSimulator(clumps_mirrored=True), []
     answer, _ = simulate_rows(
         table,
         theta,

@@ -138,7 +138,7 @@ def test_settings_remake_the_simulator():
     for simulator in (
         ShellSimulator(),
         ShellSimulator(inner=0.5, sizes=GrainSizes(0.01, 3.0), remove_sublimated=True),
-        ShellSimulator(clump_edge=0.2, clump_contrast=0.1, clump_splits=(1, 3)),
+        ShellSimulator(clump_edge=0.2, clump_contrast=0.1, clumps_mirrored=True),
     ):
         stated = json.loads(json.dumps(simulator.settings))
         assert ShellSimulator.from_settings(stated) == simulator
@@ -146,7 +146,7 @@ def test_settings_remake_the_simulator():
 
 def test_clumps_change_the_light_and_nothing_else_does():
     rows = np.stack([ROW, ROW, ROW])
-    quick = ShellSimulator(clump_splits=(1, 2))
+    quick = ShellSimulator(clumps_mirrored=True)
     spectra = quick.simulate(rows, np.array([0.0, 0.2, 1.0]), seed=4)
     smooth = ShellSimulator().simulate(ROW[None])
     for whole in (0, 2):
@@ -164,7 +164,7 @@ def test_clumps_change_the_light_and_nothing_else_does():
 def test_clumps_lie_where_the_seed_and_the_row_say():
     rows, share = np.stack([ROW, ROW]), np.array([0.05, 0.05])
     first, same, other = (
-        ShellSimulator(clump_edge=0.2, clump_splits=(1, 2))
+        ShellSimulator(clump_edge=0.2, clumps_mirrored=True)
         .simulate(rows, share, seed=seed)
         .log_luminosity
         for seed in (1, 1, 2)

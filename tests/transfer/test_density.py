@@ -93,9 +93,34 @@ def test_refining_keeps_the_dust():
     assert fine.width == pytest.approx(grid.width / 3)
 
 
+@pytest.mark.parametrize("cell", [0.05, 0.0334])
+def test_mirrored_clumps_are_the_same_in_all_octants(cell):
+    grid = shell(5, Clumps(0.2, mirrored=True), cell=cell)
+    assert grid.mirrored
+    for axis in range(3):
+        np.testing.assert_array_equal(grid.density, np.flip(grid.density, axis))
+    # a clump in the middle is as wide as any other
+    dense = grid.density > 0.5 * grid.density.max()
+    size = round(0.1 / cell)
+    assert len(grid.density) % 2 == size % 2
+    assert dense.sum() / (shell(cell=cell).density > 0).sum() < 0.3
+
+
+def test_layers_grow_from_the_face():
+    layers = shell().layered(4, 0.01).layers
+    assert layers[0] == pytest.approx(0.01)
+    assert sum(layers) == pytest.approx(1)
+    ratio = np.diff(np.log(layers))
+    np.testing.assert_allclose(ratio, ratio[0])
+    assert shell().layered(4, 0.5).layers == (0.25,) * 4
+
+
 @pytest.mark.parametrize(
     ("make", "match"),
     [
+        (lambda: DensityGrid(np.arange(64.0).reshape(4, 4, 4), 1.0, True), "octants"),
+        (lambda: DensityGrid(np.ones((5, 5, 5)), 1.0, layers=(0.5, 0.6)), "sum to one"),
+        (lambda: shell().layered(0, 0.1), "one layer or more"),
         (lambda: DensityGrid(np.ones((4, 4, 5)), 1.0), "as many cells"),
         (lambda: DensityGrid(np.zeros((5, 5, 5)), 1.0), "at least one cell"),
         (lambda: DensityGrid(-np.ones((5, 5, 5)), 1.0), "at least zero"),

@@ -20,6 +20,7 @@ from grainlight.simulators import ShellSimulator
 
 ROWS, SPECTRA = "shells.ecsv", "spectra.ecsv"
 SHOWN = 20
+SHARD, CLUMPY_SHARD = 500, 25  # shells; one is finished within a minute or less
 
 
 def simulate(
@@ -59,6 +60,14 @@ def simulate(
     clump_contrast: Annotated[
         float, typer.Option(help="Density between clumps over that in them.")
     ] = 0.0,
+    largest_filling: Annotated[
+        float,
+        typer.Option(help="Draw clump filling factors from 0 to this; 0: no clumps."),
+    ] = 0.0,
+    mirrored: Annotated[
+        bool,
+        typer.Option("--mirrored", help="The same clumps in all octants: 8x cheaper."),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results of --at.")
     ] = False,
@@ -77,6 +86,7 @@ def simulate(
         remove_sublimated=remove_sublimated,
         clump_edge=clump_edge,
         clump_contrast=clump_contrast,
+        clumps_mirrored=mirrored,
     )
     if at is not None:
         _simulate_table(at, out, simulator, seed=seed, overwrite=overwrite)
@@ -86,6 +96,8 @@ def simulate(
         seed=seed,
         priors=_shares(prior or ["thesis2023"]),
         simulator=simulator,
+        shard_size=SHARD if largest_filling == 0 else CLUMPY_SHARD,
+        largest_filling_factor=largest_filling,
     )
     with progress_bar("simulating shells") as progress:
         generate(out, recipe, workers=workers, progress=progress)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
 from grainlight.core import GrainlightError, OutputExistsError
@@ -19,13 +21,38 @@ from grainlight.simulators import ShellSpectra, named_prior
 Progress = Callable[[int, int], None]
 
 
+OUTCOMES = (
+    "dust_temperature",
+    "carbon_temperature",
+    "silicate_temperature",
+    "optical_depth",
+    "energy_error",
+)
+
+
 def shard_path(folder: Path, shard: int) -> Path:
     """Path of one shard."""
     return Path(folder) / f"shard-{shard:05d}.parquet"
 
 
-def draw_shard(recipe: Recipe, shard: int) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters of the parents of one shard, and the prior each came from.
+class Drawn(NamedTuple):
+    """What the parents of one shard are asked for.
+
+    Attributes:
+        theta: Parameters.
+        prior: Name of the prior that each came from.
+        filling_factor: Share of each shell that clumps fill.
+        seed: Seed of the places of clumps.
+    """
+
+    theta: Float[np.ndarray, "object param"]
+    prior: np.ndarray
+    filling_factor: Float[np.ndarray, " object"]
+    seed: int
+
+
+def draw_shard(recipe: Recipe, shard: int) -> Drawn:
+    """Draw the parents of one shard.
 
     They depend on the seed and the shard alone, so that no order of work, number of
     workers or interruption changes them.
@@ -39,8 +66,15 @@ def draw_shard(recipe: Recipe, shard: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = origin == k
         draws = named_prior(name).sample(generator, recipe.shard_size)
         theta[chosen] = draws[: chosen.sum()]
+    filling = recipe.largest_filling_factor * generator.random(recipe.shard_size)
+    places = np.random.SeedSequence((recipe.seed, shard)).spawn(1)[0]
     rows = recipe.shard_rows(shard)
-    return theta[:rows], np.array(names)[origin[:rows]]
+    return Drawn(
+        theta[:rows],
+        np.array(names)[origin[:rows]],
+        filling[:rows],
+        int(places.generate_state(1)[0]),
+    )
 
 
 def spectra_table(
@@ -49,14 +83,7 @@ def spectra_table(
     """One row a parent: extra columns, parameters, outcomes and spectrum."""
     table: dict[str, pa.Array | np.ndarray] = dict(columns)
     table.update({name: spectra.theta[:, i] for i, name in enumerate(names)})
-    for name in (
-        "dust_temperature",
-        "carbon_temperature",
-        "silicate_temperature",
-        "optical_depth",
-        "energy_error",
-    ):
-        table[name] = getattr(spectra, name)
+    table.update({name: getattr(spectra, name) for name in OUTCOMES})
     flat = pa.array(spectra.log_luminosity.astype(np.float32).ravel())
     table["log_luminosity"] = pa.FixedSizeListArray.from_arrays(flat, len(spectra.wave))
     return pa.table(table)
@@ -64,15 +91,26 @@ def spectra_table(
 
 def make_shard(folder: Path, recipe: Recipe, shard: int) -> int:
     """Simulate one shard and write it, whole or not at all; returns its rows."""
-    theta, origin = draw_shard(recipe, shard)
+    drawn = draw_shard(recipe, shard)
     with threadpool_limits(1):
-        spectra = recipe.simulator.simulate(theta)
-    write_shard(folder, recipe, shard, spectra, origin)
-    return len(theta)
+        spectra = recipe.simulator.simulate(
+            drawn.theta, drawn.filling_factor, seed=drawn.seed
+        )
+    extra = {}
+    if recipe.largest_filling_factor > 0:
+        extra["clump_filling_factor"] = drawn.filling_factor
+        extra["resolution"] = spectra.resolution
+    write_shard(folder, recipe, shard, spectra, drawn.prior, **extra)
+    return len(drawn.theta)
 
 
 def write_shard(
-    folder: Path, recipe: Recipe, shard: int, spectra: ShellSpectra, origin: np.ndarray
+    folder: Path,
+    recipe: Recipe,
+    shard: int,
+    spectra: ShellSpectra,
+    origin: np.ndarray,
+    **columns: np.ndarray,
 ) -> None:
     """Write the spectra of one shard, whole or not at all.
 
@@ -82,6 +120,7 @@ def write_shard(
         shard: Number of the shard.
         spectra: Its spectra.
         origin: Prior of each.
+        columns: What else is known of each, by name.
     """
     first = shard * recipe.shard_size
     table = spectra_table(
@@ -89,6 +128,7 @@ def write_shard(
         recipe.simulator.parameters.names,
         parent=np.arange(first, first + len(spectra.theta)),
         prior=pa.array(origin.tolist()).dictionary_encode(),
+        **columns,
     )
     partial = shard_path(folder, shard).with_suffix(f".{os.getpid()}.part")
     pq.write_table(table, partial, compression="zstd")

@@ -28,6 +28,8 @@ class Recipe:
         shard_size: Parents in one file.
         simulator: The simulator; of imported spectra, the shells that were asked for.
         origin: Where imported spectra come from; none for those of this package.
+        largest_filling_factor: Clump filling factors are drawn evenly from zero to
+            this; at zero all shells are smooth.
     """
 
     num_parents: int
@@ -36,6 +38,7 @@ class Recipe:
     shard_size: int = 500
     simulator: ShellSimulator = field(default_factory=ShellSimulator)
     origin: dict | None = None
+    largest_filling_factor: float = 0.0
 
     def __post_init__(self) -> None:
         for name in self.priors:
@@ -45,6 +48,12 @@ class Recipe:
             raise ParameterError(
                 "Expected at least one parent and one parent a shard; got "
                 f"{self.num_parents} and {self.shard_size}."
+            )
+        if not 0 <= self.largest_filling_factor <= 1:
+            raise ParameterError(
+                "Expected a largest clump filling factor from 0 to 1; got "
+                f"{self.largest_filling_factor:g}. Give 0.5 for the prior of the "
+                "thesis, 0 for smooth shells."
             )
         if not self.priors or min(self.priors.values()) <= 0:
             raise ParameterError(
@@ -72,6 +81,8 @@ class Recipe:
         }
         if self.origin is not None:
             stated["origin"] = self.origin
+        if self.largest_filling_factor > 0:  # older data sets do not state it
+            stated["largest_filling_factor"] = self.largest_filling_factor
         text = json.dumps(stated, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -113,6 +124,7 @@ class Recipe:
                 shard_size=stored["shard_size"],
                 simulator=ShellSimulator.from_settings(stored["simulator"]),
                 origin=stored.get("origin"),
+                largest_filling_factor=stored.get("largest_filling_factor", 0.0),
             )
         except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise FileFormatError(

@@ -97,7 +97,7 @@ class ShellSimulator:
             dust mass is that before; where nothing survives, there is no temperature.
         clump_edge: Edge of a clump [outer radii], for shells with clumps.
         clump_contrast: Density between the clumps over that in them.
-        clump_splits: In how many parts their cells are split, see `solve_clumpy`.
+        clumps_mirrored: Whether the clumps are the same in all octants, see `Clumps`.
 
     References:
         Ansari et al. (2022), A&A 666, A176.
@@ -110,7 +110,7 @@ class ShellSimulator:
     remove_sublimated: bool = False
     clump_edge: float = 0.1
     clump_contrast: float = 0.0
-    clump_splits: tuple[int, int] = (2, 3)
+    clumps_mirrored: bool = False
 
     def __post_init__(self) -> None:
         ShellGeometry(self.inner)
@@ -145,8 +145,6 @@ class ShellSimulator:
         given = {name: value for name, value in stated.items() if name != "simulator"}
         if given.get("sizes") is not None:
             given["sizes"] = GrainSizes(**given["sizes"])
-        if "clump_splits" in given:
-            given["clump_splits"] = tuple(given["clump_splits"])
         return cls(**given)
 
     def opacity(self, theta: Float[np.ndarray, " param"]) -> Opacity:
@@ -209,7 +207,9 @@ class ShellSimulator:
             opacity=opacity,
             geometry=ShellGeometry(self.inner),
         )
-        clumps = Clumps(filling, self.clump_edge, self.clump_contrast)
+        clumps = Clumps(
+            filling, self.clump_edge, self.clump_contrast, self.clumps_mirrored
+        )
         if filling in (0.0, 1.0):
             answer = solve_shell(shell, remove_sublimated=self.remove_sublimated)
             left, resolution = answer.remaining, 0.0
@@ -220,7 +220,7 @@ class ShellSimulator:
             )
         else:
             own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
-            answer = solve_clumpy(shell, clumps, own, splits=self.clump_splits)
+            answer = solve_clumpy(shell, clumps, own)
             left, resolution = np.ones(len(opacity.names)), answer.resolution
         tiny = 10**FAINTEST
         return (

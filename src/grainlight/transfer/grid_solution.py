@@ -47,7 +47,8 @@ class GridSolution:
     Attributes:
         wave: Wavelength [um].
         luminosity: Luminosity density [erg s^-1 Hz^-1], averaged over directions.
-        index: Cells with dust, (cell, 3).
+        index: Cells with dust, (cell, 3); of a mirrored grid, those of one octant. A
+            cell that is divided in layers is there for each.
         temperature: Grain temperatures [K], (species, cell).
         mean_temperature: Mass-weighted mean temperature of each species [K].
         dust_temperature: Mass-weighted mean over all dust [K].

@@ -32,6 +32,7 @@ from grainlight.transfer.anderson import STEPS_KNOWN, accelerate
 from grainlight.transfer.density import DensityGrid
 from grainlight.transfer.grid_solution import HALVES, GridSettings, GridSolution
 from grainlight.transfer.grid_tables import GridTables
+from grainlight.transfer.layers import CellLayers
 from grainlight.transfer.shell import SUN_LUMINOSITY
 from grainlight.transfer.solution import (
     LIGHT_SPEED_UM,
@@ -43,8 +44,9 @@ from grainlight.transfer.solution import (
 FAINT = 1e-6  # share of the light; less is not scattered
 FAINT_DUST = 3e-4
 LOWEST_WEIGHT = 0.05
-SETTLED = 3e-3  # change of the scattered light, over that of the star
-MOST_ROUNDS = 8
+SETTLED = 3e-3  # change of the light that escapes after scattering, over the star's
+GROWN = 1e-2  # change of the power of all cells
+MOST_ROUNDS = 10
 
 
 class _Rays(NamedTuple):
@@ -117,19 +119,10 @@ class _Work:
         star = planck_shape(opacity.wave, source_temperature)
         star = star * (luminosity * SUN_LUMINOSITY / (self.weight @ star))
         self.star = star * self.weight  # power of each wavelength
-        self._place_cells(grid)
-        farthest = self.column.max() * 2 * len(self.number)
+        self.layers = CellLayers(grid)
+        self.mass = opacity.mass_fraction[:, None] * self.layers.mass
+        farthest = self.layers.cells.column.max() * 2 * len(grid.density)
         self.tables = GridTables(opacity, self.weight, farthest)
-
-    def _place_cells(self, grid: DensityGrid) -> None:
-        density = grid.density
-        self.index = np.argwhere(density > 0)
-        self.number = np.full(density.shape, -1, np.int32)
-        self.number[tuple(self.index.T)] = np.arange(len(self.index))
-        density = density[tuple(self.index.T)].astype(float)
-        self.column = density * grid.width
-        self.mass = self.opacity.mass_fraction[:, None] * density * grid.width**3
-        self.half = 0.5 * len(grid.density)
 
     def solve(self) -> GridSolution:
         """Follow the light, balance the powers, add up what escapes."""
@@ -137,8 +130,7 @@ class _Work:
         directions = _sphere(self.settings.star_rays, self.generator)
         direct, depths = tracing.absorb_starlight(
             directions,
-            self.number,
-            self.column,
+            self.layers.cells,
             tables.unit,
             tables.step,
             tables.share * self.star @ tables.stopped.T,
@@ -186,7 +178,7 @@ class _Work:
         return GridSolution(
             wave=self.opacity.wave,
             luminosity=light,
-            index=self.index,
+            index=self.layers.index,
             temperature=warm,
             mean_temperature=mean,
             dust_temperature=float(self.opacity.mass_fraction @ mean),
@@ -214,8 +206,7 @@ class _Work:
             self.opacity.albedo[group],
             self._cosine(group),
             np.ascontiguousarray(self.tables.share[:, group]),
-            self.number,
-            self.column,
+            self.layers.cells,
             LOWEST_WEIGHT,
         )
         return _Scattered(absorbed, escaped)
@@ -255,7 +246,7 @@ class _Work:
             ticks = (np.arange(paths) + self.generator.random(paths)) / paths
             picked = np.searchsorted(np.cumsum(chance), ticks)
             picked = np.minimum(picked, len(chance) - 1)
-            points = self._points(picked)
+            points = self.layers.points(self.generator, picked)
             directions = self.generator.normal(size=(paths, 3))
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
             power = light[:, picked] / (chance[picked] * paths)
@@ -264,16 +255,15 @@ class _Work:
             escaped[group] += left
         return _Scattered(absorbed, escaped)
 
-    def _points(self, cells: np.ndarray) -> np.ndarray:
-        within = self.generator.random((len(cells), 3))
-        return self.index[cells] + within - self.half
-
     def _record(self) -> _Rays:
         """Half of the rays of the emission of cells."""
         per_cell = self.settings.cell_rays // HALVES
-        num_rays = len(self.index) * per_cell
-        points = self._points(np.repeat(np.arange(len(self.index)), per_cell))
-        room = num_rays * len(self.number) // 2 + 4 * len(self.number)
+        num_layers = self.mass.shape[1]
+        num_rays, size = num_layers * per_cell, len(self.layers.cells.number)
+        points = self.layers.points(
+            self.generator, np.repeat(np.arange(num_layers), per_cell)
+        )
+        room = (num_rays + 8) * size // 2
         first, totals = np.empty(num_rays + 1, np.int64), np.empty(num_rays)
         while True:
             cells, passed = np.empty(room, np.int32), np.empty(room)
@@ -281,8 +271,7 @@ class _Work:
                 self.generator,
                 points,
                 per_cell,
-                self.number,
-                self.column,
+                self.layers.cells,
                 cells,
                 passed,
                 first,
@@ -295,28 +284,41 @@ class _Work:
     def _balance_all(
         self, fixed: list[np.ndarray], rays: list[_Rays]
     ) -> tuple[_State, list[_Scattered], int]:
-        """The balance with all rays, the scattered emission included."""
+        """The balance with all rays, the scattered emission included.
+
+        Its paths are drawn from the same random numbers in every round, so that the
+        rounds have a fixed point.
+        """
         nothing = _Scattered(np.zeros_like(self.mass), np.zeros_like(self.star))
-        thermal = [nothing] * HALVES
         state = self._balance(fixed, rays, [nothing.absorbed] * HALVES, 1.0, None)
-        iterations = state.iterations
+        iterations, thermal = state.iterations, [nothing] * HALVES
         deep = float(np.quantile(np.concatenate([r.totals for r in rays]), 0.9))
+        seeds = [int(self.generator.integers(2**63)) for _ in range(HALVES)]
+        known: list[tuple[np.ndarray, np.ndarray]] = []
         for _ in range(MOST_ROUNDS):
-            found = [self._scatter_emission(state, deep) for _ in range(HALVES)]
-            before = sum(a.sum() + e.sum() for a, e in thermal)
-            after = sum(a.sum() + e.sum() for a, e in found)
+            found = []
+            for seed in seeds:
+                self.generator = np.random.default_rng(seed)
+                found.append(self._scatter_emission(state, deep))
+            more = sum(
+                (f.escaped - t.escaped).sum()
+                for f, t in zip(found, thermal, strict=True)
+            )
             thermal = found
-            if after == 0:
+            if sum(a.sum() + e.sum() for a, e in found) == 0:
                 break
-            emitted = state.power.sum()
-            taken = [absorbed for absorbed, _ in thermal]
-            state = self._balance(fixed, rays, taken, emitted, state)
-            iterations += state.iterations
-            grown = state.power.sum() / emitted - 1
-            if max(abs(after - before) / HALVES, abs(grown) * emitted) < (
-                SETTLED * self.star.sum()
-            ):
+            taken = [absorbed for absorbed, _ in found]
+            after = self._balance(fixed, rays, taken, state.power.sum(), state)
+            iterations += after.iterations
+            before = np.log(state.power)
+            change = np.log(after.power) - before
+            grown = after.power.sum() / state.power.sum() - 1
+            state = after
+            if abs(grown) < GROWN and abs(more) / HALVES < SETTLED * self.star.sum():
                 break
+            known = [*known[1 - STEPS_KNOWN :], (before, change)]
+            power = np.exp(accelerate(known, np.sqrt(after.power)))
+            state = _State(power, self.tables.warmth(power / self.mass), 0)
         return state, thermal, iterations
 
     def _balance(

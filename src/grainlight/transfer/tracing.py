@@ -17,6 +17,7 @@ References:
 """
 
 import math
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
@@ -40,38 +41,112 @@ def _axis(position, direction, num, half):
     return cell, 0, FAR, FAR
 
 
+class Cells(NamedTuple):
+    """Cells with dust on a cubic grid, and layers behind their lit faces.
+
+    A point of a cell is as deep as it is behind the nearest of its lit faces; layers
+    are nested boxes.
+
+    Attributes:
+        number: Number of each cell among those with dust, -1 without, (n, n, n).
+        column: Mass column of one width of each cell with dust.
+        first: Number of the first layer of each, and of all layers at the end; the
+            layers of a cell follow from the face inwards.
+        lit: Whether starlight reaches the face towards the middle of the grid along
+            each axis, (cell, 3).
+        depth: Depths at which layers end but for the last, in widths of a cell.
+    """
+
+    number: np.ndarray
+    column: np.ndarray
+    first: np.ndarray
+    lit: np.ndarray
+    depth: np.ndarray
+
+
 @nb.njit(cache=True, nogil=True)
-def trace(point, direction, number, column, cells, columns, target):
+def _cross(point, direction, corner, lit, depth, begin, end, enter, leave):
+    """How many layers deep a ray goes into a cell, and where it enters and leaves each.
+
+    `corner` is the lower corner of the cell. The depth along the ray is a concave
+    function, so that what is deeper than a layer is one stretch.
+    """
+    for k in range(len(depth)):
+        low, high = begin, end
+        for axis in range(3):
+            if not lit[axis]:
+                continue
+            behind = point[axis] - corner[axis]
+            speed = direction[axis]
+            if corner[axis] < 0:
+                behind, speed = 1 - behind, -speed
+            if speed > 0:
+                low = max(low, (depth[k] - behind) / speed)
+            elif speed < 0:
+                high = min(high, (depth[k] - behind) / speed)
+            elif behind <= depth[k]:
+                high = low
+        if low >= high:
+            return k
+        enter[k], leave[k] = low, high
+    return len(depth)
+
+
+@nb.njit(cache=True, nogil=True)
+def trace(point, direction, grid, cells, columns, target):
     """Follow a ray to the edge, or to where it has passed a column.
 
     Args:
         point: Where it begins, from the center of the grid.
         direction: Unit vector.
-        number: Number of each cell among those with dust, -1 without, (n, n, n).
-        column: Mass column of one width of each dusty cell.
-        cells: Dusty cells on the way are written here.
+        grid: The cells.
+        cells: Layers of cells on the way are written here.
         columns: And the column in each.
         target: Column at which to stop; negative to go on to the edge.
 
     Returns:
-        How many cells were written, the whole column, and the distance to the end.
+        How many were written, the whole column, and the distance to the end.
     """
-    num = number.shape[0]
+    num, most = grid.number.shape[0], len(grid.depth)
     half = 0.5 * num
     ix, step_x, next_x, wide_x = _axis(point[0], direction[0], num, half)
     iy, step_y, next_y, wide_y = _axis(point[1], direction[1], num, half)
     iz, step_z, next_z, wide_z = _axis(point[2], direction[2], num, half)
     here, count, total = 0.0, 0, 0.0
+    enter, leave, corner = np.empty(most), np.empty(most), np.empty(3)
     while True:
         nearest = min(next_x, min(next_y, next_z))
-        cell = number[ix, iy, iz]
+        cell = grid.number[ix, iy, iz]
         if cell >= 0:
-            more = column[cell] * max(nearest - here, 0.0)
-            if target >= 0 and total + more >= target and more > 0:
-                return count, target, here + (target - total) / column[cell]
-            cells[count], columns[count] = cell, more
-            count += 1
-            total += more
+            first, dense, deepest = grid.first[cell], grid.column[cell], 0
+            if grid.first[cell + 1] > first + 1:
+                corner[0], corner[1], corner[2] = ix - half, iy - half, iz - half
+                deepest = _cross(
+                    point,
+                    direction,
+                    corner,
+                    grid.lit[cell],
+                    grid.depth,
+                    here,
+                    nearest,
+                    enter,
+                    leave,
+                )
+            for part in range(2 * deepest + 1):
+                layer = part if part <= deepest else 2 * deepest - part
+                end = nearest
+                if part < deepest:
+                    end = enter[part]
+                elif part < 2 * deepest:
+                    end = leave[2 * deepest - part - 1]
+                more = dense * max(end - here, 0.0)
+                if target >= 0 and total + more >= target and more > 0:
+                    return count, target, here + (target - total) / dense
+                if more > 0 or deepest == 0:
+                    cells[count], columns[count] = first + layer, more
+                    count += 1
+                total += more
+                here = max(end, here)
         here = nearest
         if next_x <= nearest:
             ix += step_x
@@ -91,6 +166,12 @@ def trace(point, direction, number, column, cells, columns, target):
 
 
 @nb.njit(cache=True, nogil=True)
+def _room(grid):
+    """Room for the layers on any ray."""
+    return 4 * grid.number.shape[0] * (2 * len(grid.depth) + 1)
+
+
+@nb.njit(cache=True, nogil=True)
 def _place(column, unit, step, size):
     """Place of a column in a table: `unit * (exp(step * place) - 1)` are its nodes."""
     place = math.log1p(column / unit) / step
@@ -99,29 +180,28 @@ def _place(column, unit, step, size):
 
 
 @nb.njit(cache=True, nogil=True)
-def absorb_starlight(directions, number, column, unit, step, table):
+def absorb_starlight(directions, grid, unit, step, table):
     """Direct starlight that the cells absorb.
 
     Args:
         directions: Unit vectors of equal solid angles, (ray, 3).
-        number: See `trace`.
-        column: See `trace`.
+        grid: The cells.
         unit: Of the columns of the table, see `_place`.
         step: See `unit`.
         table: Power absorbed by each species on the way to a column, (species, column).
 
     Returns:
-        Power absorbed, (species, cell); column of every ray, (ray,).
+        Power absorbed, (species, layer); column of every ray, (ray,).
     """
     num_rays, size = directions.shape[0], table.shape[1]
-    absorbed = np.zeros((table.shape[0], len(column)))
+    absorbed = np.zeros((table.shape[0], grid.first[-1]))
     totals = np.empty(num_rays)
-    cells = np.empty(4 * number.shape[0], np.int64)
-    columns = np.empty(4 * number.shape[0])
+    cells = np.empty(_room(grid), np.int64)
+    columns = np.empty(_room(grid))
     center = np.zeros(3)
     for ray in range(num_rays):
         count, totals[ray], _ = trace(
-            center, directions[ray], number, column, cells, columns, -1.0
+            center, directions[ray], grid, cells, columns, -1.0
         )
         passed, low, part = 0.0, 0, 0.0
         for n in range(count):
@@ -173,8 +253,7 @@ def scatter(
     albedo,
     cosine,
     share,
-    number,
-    column,
+    grid,
     lowest,
 ):
     """Light that is scattered at least once, at wavelengths that share their paths.
@@ -192,17 +271,16 @@ def scatter(
         albedo: Share of it that scatters, (wave,).
         cosine: Mean cosine of scattering, (wave,).
         share: Share of the extinction that each species absorbs, (species, wave).
-        number: See `trace`.
-        column: See `trace`.
+        grid: The cells.
         lowest: Weight below which a path is ended, or lives on with this weight.
 
     Returns:
         Power absorbed after scattering, (species, cell), and escaping, (wave,).
     """
     num_wave, num_species = len(opacity), share.shape[0]
-    absorbed, escaped = np.zeros((num_species, len(column))), np.zeros(num_wave)
-    cells = np.empty(4 * number.shape[0], np.int64)
-    columns = np.empty(4 * number.shape[0])
+    absorbed, escaped = np.zeros((num_species, grid.first[-1])), np.zeros(num_wave)
+    cells = np.empty(_room(grid), np.int64)
+    columns = np.empty(_room(grid))
     log_light, log_draw = np.empty(num_wave), np.empty(num_wave)
     weight, before = np.empty(num_wave), np.empty(num_wave)
     point, direction = np.empty(3), np.empty(3)
@@ -211,9 +289,7 @@ def scatter(
         log_light[:], log_draw[:] = 0.0, 0.0
         hero, boost = generator.integers(0, num_wave), 1.0
         for order in range(MOST_SCATTERINGS):
-            count, total, _ = trace(
-                point, direction, number, column, cells, columns, -1.0
-            )
+            count, total, _ = trace(point, direction, grid, cells, columns, -1.0)
             if order > 0:
                 top = np.max(log_draw)
                 mean = np.mean(np.exp(log_draw - top))
@@ -242,9 +318,7 @@ def scatter(
             reached = -math.expm1(-opacity[hero] * total)
             here = -math.log1p(-generator.random() * reached) / opacity[hero]
             here = min(here, total * (1 - 1e-9))
-            _, _, distance = trace(
-                point, direction, number, column, cells, columns, here
-            )
+            _, _, distance = trace(point, direction, grid, cells, columns, here)
             point += direction * distance
             mu = _henyey_greenstein(generator, cosine[hero])
             _turn(generator, direction, mu)
@@ -259,17 +333,14 @@ def scatter(
 
 
 @nb.njit(cache=True, nogil=True)
-def record_rays(
-    generator, points, per_cell, number, column, cells, passed, first, totals
-):
+def record_rays(generator, points, per_cell, grid, cells, passed, first, totals):
     """Follow one ray from every point, in directions stratified for each cell.
 
     Args:
         generator: Of random numbers (NumPy).
         points: Where the rays begin: `per_cell` of each cell in turn.
         per_cell: Rays of a cell.
-        number: See `trace`.
-        column: See `trace`.
+        grid: The cells.
         cells: Cells on the way of all rays are written here.
         passed: And the column up to the far wall of each.
         first: Where each ray begins in these, (ray + 1,).
@@ -278,8 +349,8 @@ def record_rays(
     Returns:
         Number of cells written, -1 if there was no room.
     """
-    some = np.empty(4 * number.shape[0], np.int64)
-    columns = np.empty(4 * number.shape[0])
+    some = np.empty(_room(grid), np.int64)
+    columns = np.empty(_room(grid))
     direction, place = np.empty(3), 0
     for ray in range(len(points)):
         mu = 2 * (ray % per_cell + generator.random()) / per_cell - 1
@@ -287,9 +358,7 @@ def record_rays(
         sine = math.sqrt(1 - mu * mu)
         direction[0], direction[1] = sine * math.cos(azimuth), sine * math.sin(azimuth)
         direction[2] = mu
-        count, totals[ray], _ = trace(
-            points[ray], direction, number, column, some, columns, -1.0
-        )
+        count, totals[ray], _ = trace(points[ray], direction, grid, some, columns, -1.0)
         first[ray] = place
         if place + count > len(cells):
             return -1
