@@ -1,12 +1,13 @@
 """Clumpy shells: this engine beside MOCASSIN, resolution, speed, what clumps change.
 
-    python benchmarks/clumpy_accuracy.py [--refine 2] [--json FILE]
+    python benchmarks/clumpy_accuracy.py [--refine 2] [--figure FILE.png] [--json FILE]
 
 1. The five clumpy shells run in full three dimensions with MOCASSIN (shipped in
    `tests`), at exactly their clumps and cells.
 2. The same shells with every cell split: what is missing at three cells an edge.
 3. The light of shells of 0.8 to 1 outer radii at fixed mass by filling factor, over
-   that of the smooth shell, for three patterns each.
+   that of the smooth shell, for two patterns each (mirrored, and extrapolated to fine
+   cells); with a figure.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from grainlight.dust import mixture_opacity
@@ -24,7 +26,7 @@ from grainlight.transfer import (
     Clumps,
     DensityGrid,
     Shell,
-    shell_density,
+    solve_clumpy,
     solve_grid,
     solve_shell,
     wavelength_grid,
@@ -34,6 +36,8 @@ REFERENCE = Path(__file__).parents[1] / "tests/reference/mocassin_clumpy.npz"
 EDGES = (0.6, 1, 2, 4, 8, 13, 20, 30)  # um
 SUN_MASS = 1.989e33
 OUTER_CM = 1e16
+DEPTHS, FILLINGS = (0.1, 1.0, 10.0, 50.0), (0.03, 0.1, 0.2, 0.35, 0.5)
+BRIGHTEST = -6.0  # mag, of the figure
 NAMES = [f"{a:g}-{b:g}" for a, b in zip(EDGES[:-1], EDGES[1:], strict=True)]
 
 
@@ -118,9 +122,7 @@ def pattern_table(factors: range) -> list[dict]:
 
 def filling_table() -> list[dict]:
     """Print what the filling factor changes at fixed mass."""
-    print(
-        "3. Light of clumpy over smooth shells [mag], mean (scatter) of three patterns"
-    )
+    print("3. Light of clumpy over smooth shells [mag], mean (scatter) of two patterns")
     print(
         f"{'silicate':9} {'tau':>5} {'fill':>5} " + " ".join(f"{n:>12}" for n in NAMES)
     )
@@ -128,18 +130,19 @@ def filling_table() -> list[dict]:
     for silicate in (0.0, 1.0):
         shares = {"silicate_dl": silicate, "carbon_be": 1 - silicate}
         opacity = mixture_opacity(shares, 0.1, wavelength_grid())
-        for depth in (0.1, 1.0, 10.0):
+        for depth in DEPTHS:
             shell = Shell(1e5, 6000.0, 1.0, OUTER_CM, opacity)
             mass = depth / shell.optical_depth(0.55)
             smooth = solve_shell(Shell(1e5, 6000.0, mass, OUTER_CM, opacity))
             known = in_bands(smooth.wave, smooth.luminosity)
-            for share in (0.05, 0.2, 0.5):
+            for share in FILLINGS:
                 change = []
-                for seed in range(3):
-                    generator = np.random.default_rng(seed)
-                    clumps = Clumps(share)
-                    grid = shell_density(generator, mass, OUTER_CM, None, clumps)
-                    answer = solve_grid(1e5, 6000.0, opacity, grid, seed)
+                for seed in range(2):
+                    answer = solve_clumpy(
+                        Shell(1e5, 6000.0, mass, OUTER_CM, opacity),
+                        Clumps(share, mirrored=True),
+                        seed,
+                    )
                     found = in_bands(answer.wave, answer.luminosity)
                     change.append(-2.5 * np.log10(found / known))
                 mean, spread = np.mean(change, axis=0), np.std(change, axis=0, ddof=1)
@@ -159,16 +162,49 @@ def filling_table() -> list[dict]:
     return rows
 
 
+def figure(rows: list[dict], path: Path) -> None:
+    """Draw what the filling factor changes, by optical depth."""
+    fig, axes = plt.subplots(
+        2, len(DEPTHS), figsize=(12, 6), sharex=True, sharey="col", layout="constrained"
+    )
+    for line, (silicate, kind) in enumerate(((0.0, "carbon"), (1.0, "silicate"))):
+        for ax, depth in zip(axes[line], DEPTHS, strict=True):
+            kept = [
+                r for r in rows if r["silicate"] == silicate and r["depth"] == depth
+            ]
+            share = [0, *(row["filling_factor"] for row in kept)]
+            change = np.array([row["change_mag"] for row in kept])
+            for band, name in enumerate(NAMES):
+                color = plt.get_cmap("viridis")(band / (len(NAMES) - 1))
+                ax.plot(
+                    share, [np.nan, *change[:, band]], "o-", color=color, label=name
+                )
+            ax.axhline(0, color="0.7", zorder=0)
+            ax.set_title(f"{kind}, mean depth {depth:g}")
+    for ax in axes[-1]:
+        ax.set_xlabel("clump filling factor")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("clumpy - smooth [mag]")
+    for ax in axes[0]:
+        bright, faint = ax.get_ylim()
+        ax.set_ylim(faint, max(bright, BRIGHTEST))
+    axes[0, 0].legend(title="band [um]", fontsize="small", ncols=2)
+    fig.savefig(path, dpi=130)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--refine", type=int, default=2, help="finest split of cells")
+    parser.add_argument("--figure", type=Path, help="what clumps change, drawn")
     parser.add_argument("--json", type=Path, help="file for the results")
     given = parser.parse_args()
     results = {
         "patterns": pattern_table(range(1, given.refine + 1)),
         "filling": filling_table(),
     }
+    if given.figure:
+        figure(results["filling"], given.figure)
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -13,6 +13,7 @@ import pytest
 from grainlight.core import FileFormatError, OutputExistsError, ParameterError
 from grainlight.datasets import Dataset, Recipe, generate
 from grainlight.datasets.generate import draw_shard, make_shard, shard_path
+from grainlight.simulators import ShellSimulator
 
 PRIORS = {"thesis2023": 0.75, "ansari2022": 0.25}
 RECIPE = Recipe(7, seed=3, priors=PRIORS, shard_size=3)
@@ -177,4 +178,74 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
     assert 2 <= done < 8
     subprocess.run(command, check=True)
     expected = fill(tmp_path / "whole", Recipe(24, seed=9, shard_size=3))
+    assert contents(folder) == contents(expected)
+
+
+def test_shells_with_clumps_have_their_filling_factor(tmp_path):
+    recipe = Recipe(
+        4,
+        seed=5,
+        shard_size=2,
+        simulator=ShellSimulator(clump_edge=0.2, clumps_mirrored=True),
+        largest_filling_factor=0.4,
+    )
+    folder = fill(tmp_path / "clumps", recipe)
+    tables = list(Dataset.open(folder).shards())
+    share = np.concatenate([one["clump_filling_factor"].to_numpy() for one in tables])
+    assert len(np.unique(share)) == 4
+    assert np.all((share > 0) & (share < 0.4))
+    assert np.all(np.isfinite([one["resolution"].to_numpy() for one in tables]))
+    # parameters are those of smooth shells of the same seed, the light is not
+    smooth = Recipe(4, seed=5, shard_size=2)
+    np.testing.assert_array_equal(
+        draw_shard(smooth, 1).theta, draw_shard(recipe, 1).theta
+    )
+    other = fill(tmp_path / "smooth", smooth)
+    assert smooth.identity != recipe.identity
+    assert contents(other) != contents(folder)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, np.nan])
+def test_an_impossible_filling_factor_is_refused(share):
+    with pytest.raises(ParameterError, match="filling factor from 0 to 1"):
+        Recipe(5, seed=1, largest_filling_factor=share)
+
+
+CLUMPY_SCRIPT = """
+import sys
+from pathlib import Path
+from grainlight.datasets import Recipe, generate
+from grainlight.simulators import ShellSimulator
+RECIPE = Recipe(
+    60,
+    seed=9,
+    shard_size=1,
+    simulator=ShellSimulator(clump_edge=0.2, clumps_mirrored=True),
+    largest_filling_factor=0.5,
+)
+if __name__ == "__main__":
+    generate(Path(sys.argv[1]), RECIPE, workers=2)
+"""
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_change_nothing(tmp_path):
+    script, folder = tmp_path / "make.py", tmp_path / "killed"
+    script.write_text(CLUMPY_SCRIPT)
+    command = [sys.executable, str(script), str(folder)]
+    generator, counts = np.random.default_rng(), [0]
+    for _ in range(10):
+        process = subprocess.Popen(command, start_new_session=True)
+        limit = time.monotonic() + 120
+        while time.monotonic() < limit and len(contents(folder)) == counts[-1]:
+            time.sleep(0.02)
+        time.sleep(generator.uniform(0, 2))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        counts.append(len(contents(folder)))
+    assert 10 <= counts[-1] < 60  # they were killed while at work
+    subprocess.run(command, check=True)
+    spec = {}
+    exec(CLUMPY_SCRIPT, spec | {"__name__": "recipe"}, spec)
+    expected = fill(tmp_path / "whole", spec["RECIPE"])
     assert contents(folder) == contents(expected)

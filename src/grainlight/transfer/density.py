@@ -86,7 +86,7 @@ class DensityGrid:
                 f"{num}, {thinnest}."
             )
         layers = np.full(num, 1 / num)
-        if thinnest * num < 1:
+        if num > 1 and thinnest * num < 1:
             ratio = brentq(
                 lambda ratio: thinnest * np.sum(ratio ** np.arange(num)) - 1,
                 1.0,
@@ -143,8 +143,8 @@ def shell_density(
     """A shell on a grid, with clumps at random places.
 
     Clumps lie on a lattice of their own size, moved at random by whole cells (of
-    mirrored ones, a cube lies in the middle); the lattice cubes are filled in random
-    order until the share is reached.
+    mirrored ones, a cube lies in the middle). The lattice cubes are filled in random
+    order, one at least, until the share is reached.
 
     Args:
         generator: Random numbers; the clumps depend on it.
@@ -226,7 +226,7 @@ def _draw_clumps(
     order = generator.permutation(np.flatnonzero(volume))
     reached = np.cumsum(volume[order]) / volume.sum()
     before = np.concatenate([[0.0], reached])
-    count = int(np.argmin(np.abs(before - clumps.filling_factor)))
+    count = max(int(np.argmin(np.abs(before - clumps.filling_factor))), 1)
     filled = np.zeros(math.prod(sides), bool)
     filled[order[:count]] = True
     return filled[label]

@@ -1,7 +1,7 @@
 r"""Light of a central blackbody through dust on a Cartesian grid.
 
 Direct starlight and the emission of the grains are followed by rays that carry the
-whole spectrum, scattered light by random paths (see `tracing`). Each cell and species
+whole spectrum, scattered light by random paths (see `transport`). Each cell and species
 emits what it absorbs,
 
 $$ P = P_\star + P_{\rm scattered} + \Lambda P , $$
@@ -27,12 +27,12 @@ from jaxtyping import Float
 
 from grainlight.core import ParameterError
 from grainlight.dust import SPECIES, Opacity
-from grainlight.transfer import tracing
+from grainlight.transfer import transport
 from grainlight.transfer.anderson import STEPS_KNOWN, accelerate
 from grainlight.transfer.density import DensityGrid
 from grainlight.transfer.grid_solution import HALVES, GridSettings, GridSolution
 from grainlight.transfer.grid_tables import GridTables
-from grainlight.transfer.layers import CellLayers
+from grainlight.transfer.layers import CellLayers, even_directions
 from grainlight.transfer.shell import SUN_LUMINOSITY
 from grainlight.transfer.solution import (
     LIGHT_SPEED_UM,
@@ -127,8 +127,8 @@ class _Work:
     def solve(self) -> GridSolution:
         """Follow the light, balance the powers, add up what escapes."""
         tables = self.tables
-        directions = _sphere(self.settings.star_rays, self.generator)
-        direct, depths = tracing.absorb_starlight(
+        directions = even_directions(self.settings.star_rays, self.generator)
+        direct, depths = transport.absorb_starlight(
             directions,
             self.layers.cells,
             tables.unit,
@@ -197,7 +197,7 @@ class _Work:
         )
 
     def _scatter(self, group, points, directions, power) -> _Scattered:
-        absorbed, escaped = tracing.scatter(
+        absorbed, escaped = transport.scatter(
             self.generator,
             points,
             directions,
@@ -225,7 +225,7 @@ class _Work:
             if self.star[group].sum() * most < FAINT * self.star.sum():
                 continue
             power = np.repeat(self.star[group, None] / paths, paths, axis=1)
-            directions = _sphere(paths, self.generator)
+            directions = even_directions(paths, self.generator)
             taken, left = self._scatter(group, center, directions, power)
             absorbed += taken
             escaped[group] += left
@@ -267,7 +267,7 @@ class _Work:
         first, totals = np.empty(num_rays + 1, np.int64), np.empty(num_rays)
         while True:
             cells, passed = np.empty(room, np.int32), np.empty(room)
-            found = tracing.record_rays(
+            found = transport.record_rays(
                 self.generator,
                 points,
                 per_cell,
@@ -373,7 +373,7 @@ class _Work:
     ) -> np.ndarray:
         """What cells absorb of the emission of all."""
         found = [
-            tracing.exchange(
+            transport.exchange(
                 power,
                 warmth,
                 self.settings.cell_rays // HALVES,
@@ -387,16 +387,3 @@ class _Work:
             for one in rays
         ]
         return np.mean(found, axis=0)
-
-
-def _sphere(
-    count: int, generator: np.random.Generator
-) -> Float[np.ndarray, "direction 3"]:
-    """Directions of equal solid angles, turned at random (Fibonacci's spiral)."""
-    number = np.arange(count)
-    height = 1 - (2 * number + 1) / count
-    azimuth = math.pi * (1 + math.sqrt(5)) * number
-    across = np.sqrt(1 - height**2)
-    points = np.stack([across * np.cos(azimuth), across * np.sin(azimuth), height], 1)
-    turn, _ = np.linalg.qr(generator.normal(size=(3, 3)))
-    return np.ascontiguousarray(points @ turn)

@@ -7,6 +7,8 @@ so that thin layers behind these faces do what thin cells would, for a share of 
 number.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -99,3 +101,16 @@ def _lit_faces(
         clear = density[tuple(before.T)] < CLEAR * own
         lit[:, axis] = clear & (np.abs(place) >= 1)
     return lit
+
+
+def even_directions(
+    count: int, generator: np.random.Generator
+) -> Float[np.ndarray, "direction 3"]:
+    """Directions of equal solid angles, turned at random (Fibonacci's spiral)."""
+    number = np.arange(count)
+    height = 1 - (2 * number + 1) / count
+    azimuth = math.pi * (1 + math.sqrt(5)) * number
+    across = np.sqrt(1 - height**2)
+    points = np.stack([across * np.cos(azimuth), across * np.sin(azimuth), height], 1)
+    turn, _ = np.linalg.qr(generator.normal(size=(3, 3)))
+    return np.ascontiguousarray(points @ turn)

@@ -1,0 +1,302 @@
+"""Clumpy shells at rising resolution: how far what is shipped is from the limit.
+
+    python benchmarks/clumpy_convergence.py [--rows 40] [--seed 12] [--figure FILE.png]
+
+1. The same clumps with cells split in one to four parts, with and without layers behind
+   lit faces, and extrapolated: dust temperature and bands over the finest answer, and
+   CPU seconds.
+2. Random shells of the prior `thesis2023`, filling factors from 0 to 0.5: the shipped
+   answer (`solve_clumpy`) over one of finer cells, more layers and more rays. The share
+   of shells within 1 % in temperature and 5 % in a band, by optical depth.
+3. The noise of the shipped answer: the same clumps, five seeds of the paths.
+
+Clumps are mirrored, which makes a shell cheaper and changes nothing in comparisons.
+Bands are those of JWST in which a shell at 10 Mpc is brighter than 42.5 mag for a
+source of 1e5 Lsun.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from grainlight.datasets import magnitudes
+from grainlight.photometry import jwst_filters
+from grainlight.simulators import ShellSimulator, named_prior
+from grainlight.transfer import (
+    Clumps,
+    DensityGrid,
+    GridSettings,
+    GridSolution,
+    Shell,
+    shell_density,
+    solve_clumpy,
+    solve_grid,
+)
+from grainlight.transfer.clumpy import MIRRORED
+
+DEPTHS = (0.0, 0.1, 1.0, 10.0, 1000.0)
+LARGEST_FILLING = 0.5
+FAINT = 42.5  # mag at 10 Mpc, for a source of 1e5 Lsun
+FINER = {
+    "splits": (2, 3),
+    "layers": 6,
+    "settings": GridSettings(star_rays=30_000, cell_rays=6, paths=4_000),
+}
+SIMULATOR, FILTERS = ShellSimulator(), jwst_filters()
+POGSON = 2.5 / np.log(10)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What is compared of one answer."""
+
+    temperature: float
+    magnitude: np.ndarray
+    seconds: float
+
+
+def shell_of(theta: np.ndarray) -> Shell:
+    """The shell of a row of parameters."""
+    mass, _, _, luminosity, temperature, radius = (float(v) for v in theta)
+    return Shell(luminosity, temperature, mass, radius, SIMULATOR.opacity(theta))
+
+
+def measure(solve: Callable[..., GridSolution], *given, **options) -> Solved:
+    """Magnitudes at 10 Mpc of what a solver finds, and its CPU time."""
+    started = time.process_time()
+    answer = solve(*given, **options)
+    spent = time.process_time() - started
+    logs = np.log10(np.maximum(answer.luminosity, 1e-60))
+    found = magnitudes(FILTERS, logs[None], np.zeros(1))[0]
+    return Solved(answer.dust_temperature, found, spent)
+
+
+def at_cells(
+    shell: Shell, grid: DensityGrid, seed: int, settings: GridSettings
+) -> GridSolution:
+    """A shell at the cells of a grid."""
+    return solve_grid(
+        shell.luminosity, shell.source_temperature, shell.opacity, grid, seed, settings
+    )
+
+
+def seen(theta: np.ndarray, answer: Solved) -> np.ndarray:
+    """Bands in which a shell is bright enough to count."""
+    return answer.magnitude < FAINT - 2.5 * (np.log10(theta[3]) - 5)
+
+
+def off(answer: Solved, limit: Solved, bands: np.ndarray) -> tuple[float, np.ndarray]:
+    """Differences [%] in temperature, and in some bands."""
+    change = (limit.magnitude - answer.magnitude)[bands] / POGSON
+    warmer = 100 * (answer.temperature / limit.temperature - 1)
+    return warmer, 100 * np.expm1(np.clip(change, -3, 3))
+
+
+def resolution_table(generator: np.random.Generator) -> list[dict]:
+    """Print three shells at rising resolution."""
+    print("1. Over the finest answer [%]: temperature, bands (median, worst); seconds")
+    rows = []
+    for depth, filling in ((1.0, 0.2), (5.0, 0.2), (30.0, 0.2)):
+        theta = np.array([1e-4, 0.1, 0.5, 1e5, 6000.0, 1e16])
+        theta[0] *= depth / shell_of(theta).optical_depth(0.55)
+        shell, clumps = shell_of(theta), Clumps(filling, mirrored=True)
+        seed = int(generator.integers(1000))
+        limit = measure(solve_clumpy, shell, clumps, seed, **FINER)
+        places, _ = np.random.SeedSequence(seed).spawn(2)
+        grid = shell_density(
+            np.random.default_rng(places),
+            shell.dust_mass,
+            shell.outer_radius,
+            clumps=clumps,
+        )
+        column = grid.density.max() * grid.width
+        thick = float(np.interp(0.4, shell.opacity.wave, shell.opacity.extinction))
+        for layers in (1, 4, 6):
+            for split in (1, 2, 3, 4) if layers == 1 else (1, 2, 3):
+                fine = grid.refined(split)
+                if layers > 1:
+                    fine = fine.layered(layers, 0.3 * split / (thick * column))
+                rays = replace(MIRRORED, star_rays=MIRRORED.star_rays * split**2)
+                found = measure(at_cells, shell, fine, seed, rays)
+                rows.append(_line(f"{layers} layers, 1/{split}", depth, found, limit))
+        for layers in (1, 4):
+            found = measure(solve_clumpy, shell, clumps, seed, layers=layers)
+            rows.append(_line(f"{layers} layers, limit", depth, found, limit))
+    return rows
+
+
+def _line(name: str, depth: float, found: Solved, limit: Solved) -> dict:
+    bands = limit.magnitude < FAINT
+    warmer, change = off(found, limit, bands)
+    median, worst = np.median(np.abs(change)), np.abs(change).max()
+    print(
+        f"tau {depth:5g} {name:18} {warmer:6.2f} {median:6.2f} {worst:6.1f} "
+        f"{found.seconds:6.2f} s",
+        flush=True,
+    )
+    return {
+        "depth": depth,
+        "name": name,
+        "temperature": warmer,
+        "median": float(median),
+        "worst": float(worst),
+        "seconds": found.seconds,
+    }
+
+
+def random_table(generator: np.random.Generator, num: int) -> list[dict]:
+    """Print how far random shells are from finer answers."""
+    print("\n2. Random shells: shipped over finer [%], seconds of both")
+    rows = []
+    draws = named_prior("thesis2023").sample(generator, num)
+    shares = generator.uniform(0, LARGEST_FILLING, num)
+    for number, (theta, share) in enumerate(zip(draws, shares, strict=True)):
+        shell, clumps = shell_of(theta), Clumps(share, mirrored=True)
+        found = measure(solve_clumpy, shell, clumps, number)
+        limit = measure(solve_clumpy, shell, clumps, number, **FINER)
+        warmer, change = off(found, limit, seen(theta, limit))
+        depth = shell.optical_depth(0.55)
+        change = np.abs(change) if change.size else np.zeros(1)
+        row = {
+            "depth": depth,
+            "filling": float(share),
+            "temperature": warmer,
+            "median": float(np.median(change)),
+            "worst": float(change.max()),
+            "bands": change.tolist(),
+            "seconds": found.seconds,
+            "finer_seconds": limit.seconds,
+        }
+        print(
+            f"tau {depth:8.3f} fill {share:.2f} T {warmer:6.2f} bands "
+            f"{row['median']:6.2f} {row['worst']:7.2f} {found.seconds:6.2f} "
+            f"{limit.seconds:6.1f}",
+            flush=True,
+        )
+        rows.append(row)
+    summary(rows)
+    return rows
+
+
+def summary(rows: list[dict]) -> None:
+    """Print shares within the tolerances, by optical depth."""
+    print("shells within 1 % in T; bands within 5 %; shells with all bands within 5 %")
+    for low, high in [*zip(DEPTHS[:-1], DEPTHS[1:], strict=True), (0.0, 1000.0)]:
+        kept = [row for row in rows if low <= row["depth"] < high]
+        if not kept:
+            continue
+        warm = np.mean([abs(row["temperature"]) < 1 for row in kept])
+        bands = np.concatenate([row["bands"] for row in kept])
+        worst = np.mean([row["worst"] < 5 for row in kept])
+        seconds = np.mean([row["seconds"] for row in kept])
+        print(
+            f"tau {low:5g}-{high:<5g} {len(kept):3d} shells {warm:6.1%} "
+            f"{np.mean(bands < 5):6.1%} {worst:6.1%} {seconds:6.2f} s a shell"
+        )
+
+
+def noise_table(generator: np.random.Generator, num: int) -> list[dict]:
+    """Print the noise of the shipped answer."""
+    print("\n3. Noise of the shipped answer: T [%], bands (median, worst) [mag]")
+    rows = []
+    draws = named_prior("thesis2023").sample(generator, num)
+    for theta in draws:
+        shell = shell_of(theta)
+        clumps = Clumps(float(generator.uniform(0.05, LARGEST_FILLING)), mirrored=True)
+        places = int(generator.integers(1000))
+        grid = shell_density(
+            np.random.default_rng(places),
+            shell.dust_mass,
+            shell.outer_radius,
+            clumps=clumps,
+        )
+        found = [measure(at_cells, shell, grid, seed, MIRRORED) for seed in range(5)]
+        bands = seen(theta, found[0])
+        spread = np.std([one.magnitude for one in found], axis=0, ddof=1)[bands]
+        spread = spread if spread.size else np.zeros(1)
+        warm = [one.temperature for one in found]
+        row = {
+            "depth": shell.optical_depth(0.55),
+            "temperature": 100 * float(np.std(warm, ddof=1) / np.mean(warm)),
+            "median": float(np.median(spread)),
+            "worst": float(spread.max()),
+        }
+        print(
+            f"tau {row['depth']:8.3f} T {row['temperature']:5.2f} bands "
+            f"{row['median']:.4f} {row['worst']:.4f}",
+            flush=True,
+        )
+        rows.append(row)
+    return rows
+
+
+def figure(rows: list[dict], path: Path) -> None:
+    """Draw differences against cost, for the shells at rising resolution."""
+    depths = sorted({row["depth"] for row in rows})
+    fig, axes = plt.subplots(
+        2, len(depths), figsize=(10, 6), sharex=True, sharey="row", layout="constrained"
+    )
+    kinds = ["1 layers", "4 layers", "6 layers"]
+    for column, depth in enumerate(depths):
+        for kind in kinds:
+            kept = [r for r in rows if r["depth"] == depth and kind in r["name"]]
+            cells = [r for r in kept if "limit" not in r["name"]]
+            for ax, key in zip(axes[:, column], ("temperature", "worst"), strict=True):
+                label = kind.replace("1 layers", "no layers")
+                (line,) = ax.loglog(
+                    [r["seconds"] for r in cells],
+                    [abs(r[key]) for r in cells],
+                    "o-",
+                    label=label,
+                )
+                for one in kept:
+                    if "limit" in one["name"]:
+                        ax.plot(
+                            one["seconds"],
+                            abs(one[key]),
+                            "*",
+                            ms=13,
+                            c=line.get_color(),
+                        )
+        axes[0, column].set_title(f"mean depth {depth:g}, filling factor 0.2")
+        axes[0, column].axhline(1, color="0.7", zorder=0)
+        axes[1, column].axhline(5, color="0.7", zorder=0)
+        axes[1, column].set_xlabel("CPU seconds")
+    axes[0, 0].set_ylabel("dust temperature off by [%]")
+    axes[1, 0].set_ylabel("worst band off by [%]")
+    axes[0, 0].legend(title="star: extrapolated")
+    fig.savefig(path, dpi=130)
+
+
+def main() -> None:
+    """Print the tables, draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--noise-rows", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=12)
+    parser.add_argument("--figure", type=Path)
+    parser.add_argument("--json", type=Path, help="file for the results")
+    given = parser.parse_args()
+    generator = np.random.default_rng(given.seed)
+    results = {
+        "resolution": resolution_table(generator),
+        "random": random_table(generator, given.rows),
+        "noise": noise_table(generator, given.noise_rows),
+    }
+    if given.figure:
+        figure(results["resolution"], given.figure)
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
