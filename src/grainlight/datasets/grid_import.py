@@ -1,0 +1,351 @@
+"""Turn a user's grid of parameters and spectra into a data set."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from grainlight.core import (
+    FileFormatError,
+    OutputExistsError,
+    Parameter,
+    ParameterError,
+    Parameters,
+    RangeError,
+)
+from grainlight.datasets.generate import shard_path, write_table
+from grainlight.datasets.grid_hdf5 import HDF5, open_hdf5_grid
+from grainlight.datasets.grid_source import GridSource, Wave
+from grainlight.datasets.grid_tables import TABLES, read_table_grid
+from grainlight.datasets.grids import KIND, GridDataset, covered_filters
+from grainlight.datasets.spectral_units import (
+    SpectralScale,
+    spectral_scale,
+    wavelengths_um,
+)
+from grainlight.datasets.statements import (
+    identity_of,
+    parameters_to_json,
+    write_statement,
+)
+from grainlight.photometry import FilterSet
+from grainlight.simulators import Progress
+
+FORMAT = 1
+DARK = -60.0  # log10 of what stands for zero [erg/s/Hz]
+COLUMNS = ("parent", "log_luminosity")
+#: Why a row is left out.
+NO_PARAMETERS = "parameters that are no finite numbers, or not positive on a log scale"
+NO_SPECTRUM = "spectra that are not finite, negative, or zero throughout"
+
+
+def import_grid(
+    path: Path | str,
+    out: Path | str,
+    *,
+    parameters: Sequence[str],
+    log: Sequence[str] = (),
+    wave: Wave | None = None,
+    spectrum: str | None = None,
+    theta: str | None = None,
+    wave_unit: str | None = None,
+    spectrum_unit: str | None = None,
+    distance_mpc: float | None = None,
+    filters: FilterSet | None = None,
+    shard_size: int = 1000,
+    progress: Progress | None = None,
+) -> GridDataset:
+    """Make a data set of a grid: Parquet shards of spectra in um and erg/s/Hz.
+
+    A table (ECSV, CSV, FITS, Parquet) has a row a model, and the spectrum in an array
+    column, or in one column a wavelength, named by it. HDF5 has data sets. Rows that
+    are no models are left out and counted; `dataset.json` lists them, with file name,
+    hash and units of the grid.
+
+    Args:
+        path: The grid.
+        out: Where the data set goes: a new folder, or an empty one.
+        parameters: Names of the parameters, columns or data sets of one number a model.
+        log: Those of them that are sampled in the logarithm.
+        wave: Rest wavelengths of spectra in an array: the name of a column or data set,
+            a text file with one a line, or an array.
+        spectrum: Column or data set of the spectra, or what stands before the
+            wavelength in the names of columns; may be left out where only one is
+            possible.
+        theta: Data set of HDF5 that holds all parameters, a column each.
+        wave_unit: Unit of the wavelengths, if the file does not state it.
+        spectrum_unit: Unit of the spectra, per frequency or per wavelength, if the file
+            does not state it; `dex(erg/s/Hz)` for log10 values.
+        distance_mpc: Where flux densities were computed for, at redshift zero [Mpc].
+        filters: Filters that the wavelengths must reach across.
+        shard_size: Models in one file.
+        progress: Called with the rows read and their number.
+
+    Raises:
+        FileFormatError: The file is broken, or holds no such spectra.
+        ParameterError: A parameter is missing, or the same in all rows.
+        UnitError: A unit is missing or impossible, or the distance.
+        RangeError: The wavelengths are too short for the filters.
+        OutputExistsError: There are files in `out`.
+    """
+    path, out = Path(path), Path(out)
+    _check_out(out)
+    _check_names(parameters, log)
+    with _open(path, parameters, wave, spectrum, theta) as source:
+        grid = _checked_wave(source, wave_unit or source.wave_unit)
+        if filters is not None:
+            _check_filters(grid, filters)
+        unit = spectrum_unit or source.spectrum_unit
+        scale = spectral_scale(unit, grid, distance_mpc)
+        _check_shape(path, source)
+        partial = out.with_name(f".{out.name}.{os.getpid()}.part")
+        try:
+            partial.mkdir(parents=True)
+            kept = _write_shards(
+                partial, source, scale, parameters, log, shard_size, progress
+            )
+            members = _members(path, source, kept, parameters, log)
+            origin = {
+                "file": path.name,
+                "sha256": _hash(path),
+                "rows": len(source.theta),
+                "wave_unit": wave_unit or source.wave_unit,
+                "spectrum_unit": unit,
+                "distance_mpc": distance_mpc,
+            }
+            _state(partial, members, grid, kept, origin, shard_size)
+            os.replace(partial, out)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return GridDataset.open(out)
+
+
+@dataclass
+class _Kept:
+    """What came through, and what did not."""
+
+    num_shards: int = 0
+    num_models: int = 0
+    low: list[np.ndarray] = field(default_factory=list)
+    high: list[np.ndarray] = field(default_factory=list)
+    left_out: dict[str, list[int]] = field(default_factory=dict)
+
+
+def _open(
+    path: Path,
+    names: Sequence[str],
+    wave: Wave | None,
+    spectrum: str | None,
+    theta: str | None,
+) -> AbstractContextManager[GridSource]:
+    kind = path.suffix.lower()
+    if not path.is_file():
+        raise FileFormatError(
+            f"Expected a file with a grid; got {str(path)!r}, which is not one. Check "
+            "the path."
+        )
+    if kind in HDF5:
+        return open_hdf5_grid(path, names, wave, spectrum, theta)
+    if kind not in TABLES:
+        raise FileFormatError(
+            f"Expected a grid whose name ends in {', '.join((*TABLES, *HDF5))}; got "
+            f"{path.name!r}. Convert or rename it."
+        )
+    if theta is not None:
+        raise FileFormatError(
+            f"Expected theta with HDF5 alone; got it with {path.name!r}. Leave it out: "
+            "in a table each parameter is a column."
+        )
+    return nullcontext(read_table_grid(path, names, wave, spectrum))
+
+
+def _checked_wave(source: GridSource, unit: str | None) -> np.ndarray:
+    """Wavelengths [um], increasing."""
+    wave = wavelengths_um(np.asarray(source.wave, dtype=float), unit)
+    if wave.ndim != 1 or wave.size < 2:
+        raise FileFormatError(
+            f"Expected two wavelengths or more, in a row; got an array of shape "
+            f"{wave.shape}. Give one for each value of a spectrum."
+        )
+    bad = np.flatnonzero(~(np.isfinite(wave) & (wave > 0)))
+    if bad.size:
+        raise FileFormatError(
+            f"Expected finite, positive wavelengths; got {wave[bad[0]]:g} um at number "
+            f"{bad[0] + 1}. Remove it, and its column of the spectra."
+        )
+    back = np.flatnonzero(np.diff(wave) <= 0)
+    if back.size:
+        i = back[0]
+        raise FileFormatError(
+            f"Expected increasing wavelengths; got {wave[i + 1]:g} um after "
+            f"{wave[i]:g} um, at number {i + 2}. Sort them, once each, and the columns "
+            "of the spectra with them."
+        )
+    return wave
+
+
+def _check_filters(wave: np.ndarray, filters: FilterSet) -> None:
+    missing = set(filters.names) - set(covered_filters(wave, filters).names)
+    if missing:
+        ends = [np.exp(m.quadrature.ln_wave[[0, -1]]) for m in filters]
+        low, high = min(e[0] for e in ends) / 1.015, max(e[1] for e in ends)
+        raise RangeError(
+            f"Expected wavelengths over {low:.4g} to {high:.4g} um for these filters "
+            f"up to redshift 0.015; got {wave[0]:.4g} to {wave[-1]:.4g} um, too short "
+            f"for {', '.join(sorted(missing))}. Extend the spectra, or leave these out."
+        )
+
+
+def _check_shape(path: Path, source: GridSource) -> None:
+    expected = (len(source.theta), len(source.wave))
+    if tuple(source.spectra.shape) != expected:
+        turned = tuple(source.spectra.shape) == expected[::-1]
+        mend = "Transpose them." if turned else "Check which data belong together."
+        raise FileFormatError(
+            f"Expected spectra of {expected[0]} models at {expected[1]} wavelengths in "
+            f"{path}; got an array of shape {tuple(source.spectra.shape)}. {mend}"
+        )
+
+
+def _write_shards(
+    folder: Path,
+    source: GridSource,
+    scale: SpectralScale,
+    names: Sequence[str],
+    log: Sequence[str],
+    shard_size: int,
+    progress: Progress | None,
+) -> _Kept:
+    kept, total = _Kept(), len(source.theta)
+    positive = np.array([name in log for name in names])
+    for first in range(0, total, shard_size):
+        row = np.arange(first, min(first + shard_size, total))
+        theta = source.theta[row[0] : row[-1] + 1]
+        values = source.spectra[row[0] : row[-1] + 1]
+        logs = scale(np.asarray(values, dtype=float))
+        known = np.isfinite(theta).all(axis=1)
+        known &= ~np.any((theta <= 0) & positive, axis=1)
+        lit = ~np.any(np.isnan(logs) | (logs == np.inf), axis=1)
+        lit &= np.any(logs > -np.inf, axis=1)
+        for reason, bad in ((NO_PARAMETERS, ~known), (NO_SPECTRUM, known & ~lit)):
+            if bad.any():
+                told = (row[bad] + 1).tolist()
+                kept.left_out.setdefault(reason, []).extend(told)
+        good = known & lit
+        table = _shard(row[good], theta[good], logs[good], names)
+        write_table(shard_path(folder, kept.num_shards), table)
+        kept.num_shards += 1
+        kept.num_models += int(good.sum())
+        if good.any():
+            kept.low.append(theta[good].min(axis=0))
+            kept.high.append(theta[good].max(axis=0))
+        if progress is not None:
+            progress(int(row[-1]) + 1, total)
+    return kept
+
+
+def _shard(
+    row: np.ndarray, theta: np.ndarray, logs: np.ndarray, names: Sequence[str]
+) -> pa.Table:
+    columns: dict[str, pa.Array | np.ndarray] = {"parent": row}
+    columns.update({name: theta[:, i] for i, name in enumerate(names)})
+    flat = pa.array(np.maximum(logs, DARK).astype(np.float32).ravel())
+    columns["log_luminosity"] = pa.FixedSizeListArray.from_arrays(flat, logs.shape[1])
+    return pa.table(columns)
+
+
+def _members(
+    path: Path,
+    source: GridSource,
+    kept: _Kept,
+    names: Sequence[str],
+    log: Sequence[str],
+) -> Parameters:
+    """The parameters, bounded by the models that are kept."""
+    if kept.num_models == 0:
+        reasons = "; ".join(f"{len(v)} with {k}" for k, v in kept.left_out.items())
+        raise FileFormatError(
+            f"Expected models in {path}; got none of {len(source.theta)} rows: "
+            f"{reasons}. Check the names and the units."
+        )
+    low, high = np.min(kept.low, axis=0), np.max(kept.high, axis=0)
+    same = [name for name, a, b in zip(names, low, high, strict=True) if a == b]
+    if same:
+        raise ParameterError(
+            f"Expected two values or more of each parameter in {path}; got one of "
+            f"{', '.join(same)}. Leave it out of the parameters."
+        )
+    return Parameters(
+        tuple(
+            Parameter(
+                name,
+                float(low[i]),
+                float(high[i]),
+                source.units[i],
+                "log10" if name in log else "linear",
+            )
+            for i, name in enumerate(names)
+        )
+    )
+
+
+def _state(
+    folder: Path,
+    parameters: Parameters,
+    wave: np.ndarray,
+    kept: _Kept,
+    origin: dict,
+    shard_size: int,
+) -> None:
+    fixed = {
+        "kind": KIND,
+        "format": FORMAT,
+        "origin": origin,
+        "parameters": parameters_to_json(parameters),
+        "wave_um": wave.tolist(),
+        "shard_size": shard_size,
+    }
+    counts = {
+        "num_models": kept.num_models,
+        "num_shards": kept.num_shards,
+        "left_out": kept.left_out,
+    }
+    write_statement(folder, fixed | {"identity": identity_of(fixed)} | counts)
+
+
+def _check_names(names: Sequence[str], log: Sequence[str]) -> None:
+    got = ""
+    if isinstance(names, str) or not names or len(set(names)) != len(names):
+        got = f"{names!r}"
+    elif set(names) & set(COLUMNS):
+        got = f"{names!r}, where {', '.join(COLUMNS)} are columns of a data set"
+    if got:
+        raise ParameterError(
+            f"Expected names of one parameter or more, each once; got {got}. Name the "
+            "columns that the grid varies."
+        )
+    unknown = [name for name in log if name not in names]
+    if unknown:
+        raise ParameterError(
+            f"Expected parameters of a logarithmic scale among {', '.join(names)}; got "
+            f"{', '.join(unknown)}. Correct the names."
+        )
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputExistsError(
+            f"Expected a new folder for the data set; got {out}, which holds other "
+            "files. Name another folder."
+        )
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
