@@ -128,11 +128,11 @@ def _call_there(simulator: Any, kind: str, data: np.ndarray, theta: Any) -> Answ
 
 
 def _judged(flux: np.ndarray, reason: list[str | None]) -> Answers:
-    finite = np.isfinite(flux).all(axis=1)
+    finite = np.asarray(np.isfinite(flux).all(axis=1))
     flux = np.where(finite[:, None], flux, np.nan)
     told = [
         None if good else (why or NOT_FINITE)
-        for good, why in zip(finite, reason, strict=True)
+        for good, why in zip(finite.tolist(), reason, strict=True)
     ]
     return Answers(flux, told)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -102,9 +103,9 @@ def _hdf5_theta(
                 "parameters as theta if there is one."
             )
         return columns
-    table = np.asarray(find(theta, "parameters"))
+    table: Any = np.asarray(find(theta, "parameters"))
     if table.dtype.names is not None and set(names) <= set(table.dtype.names):
-        return [Column(table[name], None) for name in names]
+        return [Column(np.asarray(table[name]), None) for name in names]
     if table.dtype.names is not None or table.shape[1:] != (len(names),):
         raise FileFormatError(
             f"Expected {theta} in {path} with a column for each of "

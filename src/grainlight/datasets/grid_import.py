@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -107,9 +108,8 @@ def import_grid(
         partial = out.with_name(f".{out.name}.{os.getpid()}.part")
         try:
             partial.mkdir(parents=True)
-            kept = _write_shards(
-                partial, source, scale, parameters, log, shard_size, progress
-            )
+            plan = _Shards(partial, parameters, log, shard_size)
+            kept = _write_shards(plan, source, scale, progress)
             members = _members(path, source, kept, parameters, log)
             origin = {
                 "file": path.name,
@@ -124,6 +124,15 @@ def import_grid(
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return GridDataset.open(out)
+
+
+class _Shards(NamedTuple):
+    """Where shards go, their parameters, and the rows of a file that one holds."""
+
+    folder: Path
+    names: Sequence[str]
+    log: Sequence[str]
+    size: int
 
 
 @dataclass
@@ -214,18 +223,15 @@ def _check_shape(path: Path, source: GridSource) -> None:
 
 
 def _write_shards(
-    folder: Path,
+    plan: _Shards,
     source: GridSource,
     scale: SpectralScale,
-    names: Sequence[str],
-    log: Sequence[str],
-    shard_size: int,
     progress: Progress | None,
 ) -> _Kept:
     kept, total = _Kept(), len(source.theta)
-    positive = np.array([name in log for name in names])
-    for first in range(0, total, shard_size):
-        row = np.arange(first, min(first + shard_size, total))
+    positive = np.array([name in plan.log for name in plan.names])
+    for first in range(0, total, plan.size):
+        row = np.arange(first, min(first + plan.size, total))
         theta = source.theta[row[0] : row[-1] + 1]
         values = source.spectra[row[0] : row[-1] + 1]
         logs = scale(np.asarray(values, dtype=float))
@@ -238,8 +244,8 @@ def _write_shards(
                 told = (row[bad] + 1).tolist()
                 kept.left_out.setdefault(reason, []).extend(told)
         good = known & lit
-        table = _shard(row[good], theta[good], logs[good], names)
-        write_table(shard_path(folder, kept.num_shards), table)
+        table = _shard(row[good], theta[good], logs[good], plan.names)
+        write_table(shard_path(plan.folder, kept.num_shards), table)
         kept.num_shards += 1
         kept.num_models += int(good.sum())
         if good.any():

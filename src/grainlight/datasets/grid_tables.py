@@ -71,7 +71,8 @@ def _table_grid(
     if missing:
         raise ParameterError(
             f"Expected columns of the parameters {', '.join(names)} in {path}; got "
-            f"none named {', '.join(missing)}, but {some_names(there)}. Correct the names."
+            f"none named {', '.join(missing)}, but {some_names(there)}. Correct the "
+            "names."
         )
     theta = np.stack([numbers(there[n].values) for n in names], axis=1)
     units = tuple(there[name].unit or "" for name in names)
@@ -126,8 +127,8 @@ def _wide(
         raise FileFormatError(
             f"Expected in {path} a column of spectra, or columns named by their "
             f"wavelengths{f' after {prefix!r}' if prefix else ''}; got "
-            f"{some_names(columns)}. Name the spectrum: a column, or what stands before "
-            "the wavelengths."
+            f"{some_names(columns)}. Name the spectrum: a column, or what stands "
+            "before the wavelengths."
         )
     ordered = sorted(found, key=lambda name: found[name])
     units = {columns[name].unit for name in ordered}

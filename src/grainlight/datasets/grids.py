@@ -164,11 +164,9 @@ def covered_filters(
     """Those of some filters that wavelengths [um] reach across at all redshifts."""
     inside = []
     for member in filters:
-        low, high = np.exp(member.quadrature.ln_wave[[0, -1]])
-        if (
-            wave[0] <= low / (1 + redshifts[1])
-            and high / (1 + redshifts[0]) <= wave[-1]
-        ):
+        ends = np.exp(member.quadrature.ln_wave[[0, -1]])
+        low, high = ends[0] / (1 + redshifts[1]), ends[1] / (1 + redshifts[0])
+        if wave[0] <= low and high <= wave[-1]:
             inside.append(member)
     return FilterSet(tuple(inside))
 

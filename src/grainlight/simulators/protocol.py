@@ -40,8 +40,8 @@ def check_simulator(simulator: object) -> Simulator:
         got = f"one without {', '.join(missing)}" if missing else "a class"
         raise SimulatorError(
             "Expected a simulator with the attributes parameters and bands, and a "
-            f"__call__(key, theta); got {got} ({simulator!r}). Add what is missing, and "
-            "give an object, not its class."
+            f"__call__(key, theta); got {got} ({simulator!r}). Add what is missing, "
+            "and give an object, not its class."
         )
     bands = tuple(simulator.bands)  # pyright: ignore[reportAttributeAccessIssue]
     if not bands or len(set(bands)) != len(bands) or isinstance(simulator.bands, str):
