@@ -3,6 +3,7 @@
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -62,7 +63,10 @@ def spectral_scale(
     """
     given = _unit(unit, "spectrum", _SPECTRA)
     is_log = isinstance(given, u.DexUnit)
-    one = u.Quantity(np.ones(len(wave)), given.physical_unit if is_log else given)
+    linear = given.physical_unit if isinstance(given, u.DexUnit) else given
+    if not isinstance(linear, u.UnitBase):
+        raise _impossible(unit)
+    one = u.Quantity(np.ones(len(wave)), linear)
     there = u.spectral_density(wave * u.um)
     for wanted, is_flux in ((LUMINOSITY_DENSITY, False), (FLUX_DENSITY, True)):
         try:
@@ -70,7 +74,11 @@ def spectral_scale(
         except u.UnitConversionError:
             continue
         return SpectralScale(factor + _log_area(unit, is_flux, distance_mpc), is_log)
-    raise UnitError(
+    raise _impossible(unit)
+
+
+def _impossible(unit: str | None) -> UnitError:
+    return UnitError(
         f"Expected a unit of luminosity or flux density; got {unit!r}. Use such as "
         f"{_SPECTRA}."
     )
@@ -93,7 +101,7 @@ def _log_area(unit: str | None, is_flux: bool, distance_mpc: float | None) -> fl
     return float(np.log10(4 * np.pi * (distance_mpc * CM_PER_MPC) ** 2))
 
 
-def _unit(text: str | None, what: str, examples: str) -> u.UnitBase:
+def _unit(text: str | None, what: str, examples: str) -> Any:
     if text is None or not text.strip():
         raise UnitError(
             f"Expected the unit of the {what}; got none. Name it, as {examples}."
