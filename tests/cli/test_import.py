@@ -29,7 +29,7 @@ def test_a_grid_is_read_and_described(grainlight, tmp_path):
     status, shown, errors = grainlight("import", *words)
     assert (status, errors.strip()) == (0, "")
     data = GridDataset.open(tmp_path / "data")
-    for words in ("6 models", "log10", "4 to 30 um: 17 of 38 JWST", data.identity):
+    for words in ("6 models", "log10", "4 to 30 um: 14 of 38 JWST", data.identity):
         assert words in shown
     assert data.parameters["mass"].unit in ("Msun", "solMass")
 
@@ -51,7 +51,7 @@ def test_bad_rows_give_status_one(grainlight, tmp_path):
         ((), "--parameters"),
         (("--parameters", "mass,age"), "named age"),
         (("--parameters", ","), "one parameter or more"),
-        ((*WORDS[:4], "--wave", "no.txt"), "no.txt"),
+        ((*WORDS[:5], "no.txt", "--spectrum", "light"), "no.txt"),
         ((*WORDS, "--spectrum-unit", "Jy"), "distance"),
         ((*WORDS, "--spectrum-unit", "parsec"), "parsec"),
         ((*WORDS, "--wave-unit", "K"), "wavelength"),

@@ -295,6 +295,7 @@ BAD = {
     ),
     "negative wave": ({"wave": WAVE - 5}, FileFormatError, "positive wavelengths"),
     "few waves": ({"wave": WAVE[:10]}, FileFormatError, "models at 10 wavelengths"),
+    "shard size": ({"shard_size": 0}, ParameterError, "shard_size of one"),
     "one wave": ({"wave": WAVE[:1]}, FileFormatError, "two wavelengths or more"),
     "short": (
         {"filters": jwst_filters().subset(("F150W", "F770W"))},

@@ -5,28 +5,28 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from grainlight.core import (
     FileFormatError,
     OutputExistsError,
-    Parameter,
     ParameterError,
     Parameters,
     RangeError,
 )
-from grainlight.datasets.generate import shard_path, write_table
 from grainlight.datasets.grid_hdf5 import HDF5, open_hdf5_grid
+from grainlight.datasets.grid_shards import (
+    KeptModels,
+    ShardPlan,
+    grid_parameters,
+    write_shards,
+)
 from grainlight.datasets.grid_source import GridSource, Wave
 from grainlight.datasets.grid_tables import TABLES, read_table_grid
 from grainlight.datasets.grids import KIND, GridDataset, covered_filters
 from grainlight.datasets.spectral_units import (
-    SpectralScale,
     spectral_scale,
     wavelengths_um,
 )
@@ -39,11 +39,7 @@ from grainlight.photometry import FilterSet
 from grainlight.simulators import Progress
 
 FORMAT = 1
-DARK = -60.0  # log10 of what stands for zero [erg/s/Hz]
 COLUMNS = ("parent", "log_luminosity")
-#: Why a row is left out.
-NO_PARAMETERS = "parameters that are no finite numbers, or not positive on a log scale"
-NO_SPECTRUM = "spectra that are not finite, negative, or zero throughout"
 
 
 def import_grid(
@@ -80,9 +76,9 @@ def import_grid(
             wavelength in the names of columns; may be left out where only one is
             possible.
         theta: Data set of HDF5 that holds all parameters, a column each.
-        wave_unit: Unit of the wavelengths, if the file does not state it.
-        spectrum_unit: Unit of the spectra, per frequency or per wavelength, if the file
-            does not state it; `dex(erg/s/Hz)` for log10 values.
+        wave_unit: Unit of the wavelengths, in place of what the file states.
+        spectrum_unit: Unit of the spectra, per frequency or per wavelength, in place of
+            what the file states; `dex(erg/s/Hz)` for log10 values.
         distance_mpc: Where flux densities were computed for, at redshift zero [Mpc].
         filters: Filters that the wavelengths must reach across.
         shard_size: Models in one file.
@@ -98,6 +94,10 @@ def import_grid(
     path, out = Path(path), Path(out)
     _check_out(out)
     _check_names(parameters, log)
+    if shard_size < 1:
+        raise ParameterError(
+            f"Expected shard_size of one or more; got {shard_size}. Raise it."
+        )
     with _open(path, parameters, wave, spectrum, theta) as source:
         grid = _checked_wave(source, wave_unit or source.wave_unit)
         if filters is not None:
@@ -108,9 +108,9 @@ def import_grid(
         partial = out.with_name(f".{out.name}.{os.getpid()}.part")
         try:
             partial.mkdir(parents=True)
-            plan = _Shards(partial, parameters, log, shard_size)
-            kept = _write_shards(plan, source, scale, progress)
-            members = _members(path, source, kept, parameters, log)
+            plan = ShardPlan(partial, parameters, log, shard_size)
+            kept = write_shards(plan, source, scale, progress)
+            members = grid_parameters(path, source, kept, parameters, log)
             origin = {
                 "file": path.name,
                 "sha256": _hash(path),
@@ -124,26 +124,6 @@ def import_grid(
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return GridDataset.open(out)
-
-
-class _Shards(NamedTuple):
-    """Where shards go, their parameters, and the rows of a file that one holds."""
-
-    folder: Path
-    names: Sequence[str]
-    log: Sequence[str]
-    size: int
-
-
-@dataclass
-class _Kept:
-    """What came through, and what did not."""
-
-    num_shards: int = 0
-    num_models: int = 0
-    low: list[np.ndarray] = field(default_factory=list)
-    high: list[np.ndarray] = field(default_factory=list)
-    left_out: dict[str, list[int]] = field(default_factory=dict)
 
 
 def _open(
@@ -222,90 +202,11 @@ def _check_shape(path: Path, source: GridSource) -> None:
         )
 
 
-def _write_shards(
-    plan: _Shards,
-    source: GridSource,
-    scale: SpectralScale,
-    progress: Progress | None,
-) -> _Kept:
-    kept, total = _Kept(), len(source.theta)
-    positive = np.array([name in plan.log for name in plan.names])
-    for first in range(0, total, plan.size):
-        row = np.arange(first, min(first + plan.size, total))
-        theta = source.theta[row[0] : row[-1] + 1]
-        values = source.spectra[row[0] : row[-1] + 1]
-        logs = scale(np.asarray(values, dtype=float))
-        known = np.isfinite(theta).all(axis=1)
-        known &= ~np.any((theta <= 0) & positive, axis=1)
-        lit = ~np.any(np.isnan(logs) | (logs == np.inf), axis=1)
-        lit &= np.any(logs > -np.inf, axis=1)
-        for reason, bad in ((NO_PARAMETERS, ~known), (NO_SPECTRUM, known & ~lit)):
-            if bad.any():
-                told = (row[bad] + 1).tolist()
-                kept.left_out.setdefault(reason, []).extend(told)
-        good = known & lit
-        table = _shard(row[good], theta[good], logs[good], plan.names)
-        write_table(shard_path(plan.folder, kept.num_shards), table)
-        kept.num_shards += 1
-        kept.num_models += int(good.sum())
-        if good.any():
-            kept.low.append(theta[good].min(axis=0))
-            kept.high.append(theta[good].max(axis=0))
-        if progress is not None:
-            progress(int(row[-1]) + 1, total)
-    return kept
-
-
-def _shard(
-    row: np.ndarray, theta: np.ndarray, logs: np.ndarray, names: Sequence[str]
-) -> pa.Table:
-    columns: dict[str, pa.Array | np.ndarray] = {"parent": row}
-    columns.update({name: theta[:, i] for i, name in enumerate(names)})
-    flat = pa.array(np.maximum(logs, DARK).astype(np.float32).ravel())
-    columns["log_luminosity"] = pa.FixedSizeListArray.from_arrays(flat, logs.shape[1])
-    return pa.table(columns)
-
-
-def _members(
-    path: Path,
-    source: GridSource,
-    kept: _Kept,
-    names: Sequence[str],
-    log: Sequence[str],
-) -> Parameters:
-    """The parameters, bounded by the models that are kept."""
-    if kept.num_models == 0:
-        reasons = "; ".join(f"{len(v)} with {k}" for k, v in kept.left_out.items())
-        raise FileFormatError(
-            f"Expected models in {path}; got none of {len(source.theta)} rows: "
-            f"{reasons}. Check the names and the units."
-        )
-    low, high = np.min(kept.low, axis=0), np.max(kept.high, axis=0)
-    same = [name for name, a, b in zip(names, low, high, strict=True) if a == b]
-    if same:
-        raise ParameterError(
-            f"Expected two values or more of each parameter in {path}; got one of "
-            f"{', '.join(same)}. Leave it out of the parameters."
-        )
-    return Parameters(
-        tuple(
-            Parameter(
-                name,
-                float(low[i]),
-                float(high[i]),
-                source.units[i],
-                "log10" if name in log else "linear",
-            )
-            for i, name in enumerate(names)
-        )
-    )
-
-
 def _state(
     folder: Path,
     parameters: Parameters,
     wave: np.ndarray,
-    kept: _Kept,
+    kept: KeptModels,
     origin: dict,
     shard_size: int,
 ) -> None:
