@@ -11,7 +11,7 @@ SMALLER = {
     "num_sims=20_000": "num_sims=1_000",
     "num_epochs=60": "num_epochs=2",
     "widths=(64, 64)": "widths=(8,)",
-    "jr.key(5), (20_000, 3)": "jr.key(5), (500, 3)",
+    "jr.key(5), (50_000, 3)": "jr.key(5), (500, 3)",
 }
 
 
