@@ -327,7 +327,7 @@ def test_bad_input_has_one_message_and_leaves_nothing(path, tmp_path, name):
 def test_bad_tables_have_one_message(tmp_path, columns, error, match):
     models(**columns).write(tmp_path / "grid.fits")
     with pytest.raises(error, match=match):
-        import_grid(tmp_path / "grid.fits", tmp_path / "data", **GIVEN)
+        import_grid(tmp_path / "grid.fits", tmp_path / "new" / "data", **GIVEN)
     assert [one.name for one in tmp_path.iterdir()] == ["grid.fits"]
 
 
@@ -399,6 +399,7 @@ def test_a_full_folder_is_kept(path, tmp_path):
     assert (tmp_path / "data" / "letter.txt").read_text() == "dear"
     (tmp_path / "empty").mkdir()
     import_grid(path, tmp_path / "empty", **GIVEN)
+    import_grid(path, tmp_path / "new" / "data", **GIVEN)
 
 
 def test_an_interrupted_import_leaves_nothing(path, tmp_path):

@@ -105,9 +105,10 @@ def import_grid(
         unit = spectrum_unit or source.spectrum_unit
         scale = spectral_scale(unit, grid, distance_mpc)
         _check_shape(path, source)
-        partial = out.with_name(f".{out.name}.{os.getpid()}.part")
+        place = next(one for one in out.resolve().parents if one.exists())
+        partial = place / f".{out.name}.{os.getpid()}.part"
         try:
-            partial.mkdir(parents=True)
+            partial.mkdir()
             plan = ShardPlan(partial, parameters, log, shard_size)
             kept = write_shards(plan, source, scale, progress)
             members = grid_parameters(path, source, kept, parameters, log)
@@ -120,6 +121,7 @@ def import_grid(
                 "distance_mpc": distance_mpc,
             }
             _state(partial, members, grid, kept, origin, shard_size)
+            out.parent.mkdir(parents=True, exist_ok=True)
             os.replace(partial, out)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
