@@ -7,11 +7,19 @@ broadband photometry with errors, upper limits and missing bands.
 from importlib.metadata import PackageNotFoundError, version
 
 from grainlight.core import GrainlightError, Parameter, Parameters, Samples, Status
-from grainlight.datasets import Dataset, Recipe, generate
+from grainlight.datasets import (
+    Dataset,
+    GridDataset,
+    Recipe,
+    Simulations,
+    generate,
+    import_grid,
+    simulate,
+)
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.photometry import FilterSet, Observation, read_observations
 from grainlight.sampling.fit import Fit, FitSettings, fit_observations
-from grainlight.simulators import ShellSimulator
+from grainlight.simulators import ShellSimulator, Simulator
 
 try:
     __version__ = version("grainlight")
@@ -24,6 +32,7 @@ __all__ = [
     "Fit",
     "FitSettings",
     "GrainlightError",
+    "GridDataset",
     "Observation",
     "Parameter",
     "Parameters",
@@ -31,9 +40,13 @@ __all__ = [
     "Samples",
     "ShellModel",
     "ShellSimulator",
+    "Simulations",
+    "Simulator",
     "Status",
     "__version__",
     "fit_observations",
     "generate",
+    "import_grid",
     "read_observations",
+    "simulate",
 ]

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from grainlight.photometry import (
     band_flux,
     band_fluxes,
     jwst_filters,
+    model_fluxes,
 )
 from grainlight.photometry.bands import _checked_spectra
 
@@ -147,3 +149,19 @@ def test_band_flux_of_one_spectrum_is_the_defining_integral():
     got = band_flux(*map(jnp.asarray, (wave, planck(wave, 300.0) * 1e8, curve)))
     expected = dense_mean(member, lambda w: planck(w, 300.0)) * 1e8
     assert float(got) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_spectrum_as_a_function_gives_the_fluxes_of_a_fine_table():
+    filters = jwst_filters()
+    wave = np.geomspace(0.4, 40, 4000)
+
+    def spectrum(at, temperature=300.0):
+        return 1e6 * (10 / at) ** 3 / jnp.expm1(14387.8 / (at * temperature) / 4)
+
+    table = band_fluxes(filters, wave, np.asarray(spectrum(wave))[None])[0]
+    found = jax.jit(lambda t: model_fluxes(filters, lambda w: spectrum(w, t)))(300.0)
+    np.testing.assert_allclose(found, table, rtol=1e-4)
+    slope = jax.jacfwd(lambda t: model_fluxes(filters, lambda w: spectrum(w, t)))(300.0)
+    more = model_fluxes(filters, lambda w: spectrum(w, 303.0))
+    less = model_fluxes(filters, lambda w: spectrum(w, 297.0))
+    np.testing.assert_allclose(slope, (more - less) / 6, rtol=5e-3)

@@ -12,6 +12,7 @@ import typer
 
 from grainlight.cli.filters import list_filters
 from grainlight.cli.fit import fit
+from grainlight.cli.import_grid import import_own
 from grainlight.cli.mocassin import mocassin
 from grainlight.cli.simulate import simulate
 from grainlight.cli.train import train
@@ -35,6 +36,7 @@ app.command()(fit)
 app.command()(simulate)
 app.command()(train)
 app.command()(mocassin)
+app.command("import")(import_own)
 app.command("filters")(list_filters)
 
 

@@ -2,19 +2,27 @@
 
 from grainlight.datasets.dataset import Dataset, Pairs, magnitudes, soften, split_of
 from grainlight.datasets.generate import generate, spectra_table
+from grainlight.datasets.grid_import import import_grid
+from grainlight.datasets.grids import GridDataset
 from grainlight.datasets.imported import compare_runs, import_runs
 from grainlight.datasets.recipe import Recipe
 from grainlight.datasets.rows import read_rows, simulate_rows
+from grainlight.datasets.simulate import simulate
+from grainlight.datasets.simulations import Simulations
 
 __all__ = [
     "Dataset",
+    "GridDataset",
     "Pairs",
     "Recipe",
+    "Simulations",
     "compare_runs",
     "generate",
+    "import_grid",
     "import_runs",
     "magnitudes",
     "read_rows",
+    "simulate",
     "simulate_rows",
     "soften",
     "spectra_table",

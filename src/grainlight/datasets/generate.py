@@ -130,9 +130,14 @@ def write_shard(
         prior=pa.array(origin.tolist()).dictionary_encode(),
         **columns,
     )
-    partial = shard_path(folder, shard).with_suffix(f".{os.getpid()}.part")
+    write_table(shard_path(folder, shard), table)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet, whole or not at all."""
+    partial = path.with_suffix(f".{os.getpid()}.part")
     pq.write_table(table, partial, compression="zstd")
-    os.replace(partial, shard_path(folder, shard))
+    os.replace(partial, path)
 
 
 def _is_whole(folder: Path, recipe: Recipe, shard: int) -> bool:

@@ -8,11 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from grainlight.core import FileFormatError, ParameterError
+from grainlight.datasets.statements import NAME, check_kind
 from grainlight.simulators import SHELL_PARAMETERS, ShellSimulator, named_prior
 from grainlight.transfer import wavelength_grid
 
 FORMAT = 1
-NAME = "dataset.json"
+KIND = "shell-spectra"
 #: In place of a prior, for imported shells that were listed in a table.
 TABLE = "table"
 
@@ -93,7 +94,7 @@ class Recipe:
         if self.origin is None:
             del stated["origin"]
         return {
-            "kind": "shell-spectra",
+            "kind": KIND,
             "format": FORMAT,
             "identity": self.identity,
             **stated,
@@ -117,6 +118,7 @@ class Recipe:
         path = Path(folder) / NAME
         try:
             stored = json.loads(path.read_text())
+            check_kind(folder, stored, KIND)
             return cls(
                 num_parents=stored["num_parents"],
                 seed=stored["seed"],
@@ -126,6 +128,8 @@ class Recipe:
                 origin=stored.get("origin"),
                 largest_filling_factor=stored.get("largest_filling_factor", 0.0),
             )
+        except FileFormatError:
+            raise
         except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise FileFormatError(
                 f"Expected a data set with a readable {NAME} in {folder}; got "

@@ -1,6 +1,6 @@
 """Filters and photometry: band fluxes, units, limits, noise, observations, readers."""
 
-from grainlight.photometry.bands import band_flux, band_fluxes
+from grainlight.photometry.bands import band_flux, band_fluxes, model_fluxes
 from grainlight.photometry.filters import (
     Filter,
     FilterSet,
@@ -54,6 +54,7 @@ __all__ = [
     "load_filters",
     "luptitude",
     "luptitude_slope",
+    "model_fluxes",
     "nearest_names",
     "read_filter",
     "read_observations",

@@ -1,5 +1,6 @@
 """Band fluxes: the mean of a spectrum through a filter, as a photon counter sees it."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import jax.numpy as jnp
@@ -88,6 +89,29 @@ def band_fluxes(
         with ThreadPoolExecutor(len(shares)) as pool:
             list(pool.map(fill, shares))
     return out
+
+
+def model_fluxes(
+    filters: FilterSet,
+    spectrum: Callable[[Float[Array, " wave"]], Float[Array, " wave"]],
+) -> Float[Array, " band"]:
+    """Photon-counting means of a spectrum that is a function of wavelength.
+
+    JAX can trace and differentiate it, which it cannot `band_fluxes`. The function is
+    called once, at some twenty wavelengths a filter.
+
+    Args:
+        filters: The filters, in the order of the band axis.
+        spectrum: Flux or luminosity density per frequency at observed wavelengths [um];
+            the result is in its unit.
+    """
+    nodes, weights, starts = _flat_quadrature(filters)
+    mean = np.zeros((len(filters), nodes.size))
+    for band in range(len(filters)):
+        inside = slice(starts[band], starts[band + 1])
+        mean[band, inside] = weights[inside]
+    values = spectrum(jnp.asarray(np.exp(nodes), float))
+    return jnp.matmul(jnp.asarray(mean, values.dtype), values, precision="highest")
 
 
 def _checked_spectra(filters, wave, flux, redshift) -> tuple:

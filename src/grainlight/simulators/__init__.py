@@ -24,6 +24,7 @@ from grainlight.simulators.prior import (
     ShellPrior,
     named_prior,
 )
+from grainlight.simulators.protocol import Simulator, check_simulator
 from grainlight.simulators.shell import (
     Progress,
     ShellSimulator,
@@ -47,7 +48,9 @@ __all__ = [
     "ShellPrior",
     "ShellSimulator",
     "ShellSpectra",
+    "Simulator",
     "THESIS2023",
+    "check_simulator",
     "finished_runs",
     "luminosity_gain",
     "named_prior",
