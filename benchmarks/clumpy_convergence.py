@@ -271,6 +271,8 @@ def figure(rows: list[dict], path: Path) -> None:
         axes[0, column].axhline(1, color="0.7", zorder=0)
         axes[1, column].axhline(5, color="0.7", zorder=0)
         axes[1, column].set_xlabel("CPU seconds")
+        axes[1, column].set_xticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
+        axes[1, column].minorticks_off()
     axes[0, 0].set_ylabel("dust temperature off by [%]")
     axes[1, 0].set_ylabel("worst band off by [%]")
     axes[0, 0].legend(title="star: extrapolated")

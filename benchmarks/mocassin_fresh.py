@@ -276,22 +276,23 @@ def ensembles(rows: list[dict]) -> None:
         )
 
 
-def figure(rows: list[dict], path: Path) -> None:
+def figure(rows: list[dict], again: list[dict], path: Path) -> None:
     """Draw differences against optical depth."""
     fig, axes = plt.subplots(2, 1, figsize=(7, 7), sharex=True, layout="constrained")
-    for clumpy, mark in ((False, "o"), (True, "s")):
-        kept = [row for row in rows if (row["filling"] > 0) == clumpy]
+    sets = (
+        ("smooth", "o", [row for row in rows if not row["filling"]]),
+        ("clumpy, at the cells of MOCASSIN", "s", [r for r in rows if r["filling"]]),
+        ("smooth, at the cells of MOCASSIN", "^", again),
+    )
+    for name, mark, kept in sets:
         depth = np.array([row["depth"] for row in kept])
-        name = "clumpy, at the same cells" if clumpy else "smooth"
         warm = [row["temperature"] for row in kept]
         axes[0].plot(depth, warm, mark, mfc="none", label=name)
-        worst = np.array([errors(row) for row in kept])
-        drawn = axes[1].plot(
-            np.repeat(depth, worst.shape[1]), worst.ravel(), mark, mfc="none", alpha=0.4
+        bands = np.array([errors(row) for row in kept])
+        (drawn,) = axes[1].plot(
+            np.repeat(depth, bands.shape[1]), bands.ravel(), mark, mfc="none", alpha=0.4
         )
-        axes[1].plot(
-            depth, np.nanmedian(worst, axis=1), mark, color=drawn[0].get_color()
-        )
+        axes[1].plot(depth, np.nanmedian(bands, axis=1), mark, c=drawn.get_color())
     axes[0].legend()
     axes[0].set(ylabel="dust temperature, ours - MOCASSIN [%]")
     axes[1].set(
@@ -299,6 +300,9 @@ def figure(rows: list[dict], path: Path) -> None:
         xlabel=r"optical depth of the smooth shell at 0.55 $\mu$m",
         ylabel="bands (filled: their median) [%]",
     )
+    axes[1].set_yscale("symlog", linthresh=10)
+    axes[1].set_yticks([-30, -10, -5, 0, 5, 10, 30, 70])
+    axes[1].yaxis.set_major_formatter("{x:g}")
     for ax, limit in zip(axes, (1, 3), strict=True):
         ax.axhspan(-limit, limit, color="0.9", zorder=0)
     fig.savefig(path, dpi=130)
@@ -351,7 +355,7 @@ def main() -> None:
     ]
     table(fine, "The same, with our cells split in two and in layers.")
     if given.figure:
-        figure(rows, given.figure)
+        figure(rows, again, given.figure)
     if given.json:
         results = {"rows": rows, "same_cells": again, "precise": sharp, "fine": fine}
         given.json.write_text(json.dumps(results, indent=1) + "\n")

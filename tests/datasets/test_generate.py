@@ -249,3 +249,19 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path):
     exec(CLUMPY_SCRIPT, spec | {"__name__": "recipe"}, spec)
     expected = fill(tmp_path / "whole", spec["RECIPE"])
     assert contents(folder) == contents(expected)
+
+
+@pytest.mark.slow
+def test_an_interrupt_does_not_wait_for_long_shards(tmp_path):
+    script, folder = tmp_path / "make.py", tmp_path / "stopped"
+    script.write_text(CLUMPY_SCRIPT.replace("shard_size=1", "shard_size=30"))
+    command = [sys.executable, str(script), str(folder)]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
+    while not (folder / "dataset.json").exists():
+        time.sleep(0.02)
+    time.sleep(10)  # the workers are at work
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert b"KeyboardInterrupt" in message
+    assert not contents(folder)

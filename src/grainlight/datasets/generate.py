@@ -185,6 +185,7 @@ def generate(
         return
     # threads of compiled code do not survive a fork: start fresh processes
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     workers = min(workers or os.cpu_count() or 1, len(open_shards))
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         futures = [pool.submit(make_shard, folder, recipe, s) for s in open_shards]
@@ -199,6 +200,9 @@ def generate(
                 "command again, with fewer workers."
             ) from error
         except BaseException:
+            # a shard is written whole or not at all, so that none need be awaited
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
