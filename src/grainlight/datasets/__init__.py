@@ -1,16 +1,23 @@
 """Pairs on disk: recipes, generation, splits."""
 
+from grainlight.datasets.card import THESIS_LIMIT, DatasetCard, describe_dataset
 from grainlight.datasets.dataset import Dataset, Pairs, magnitudes, soften, split_of
 from grainlight.datasets.generate import generate, spectra_table
+from grainlight.datasets.histogram import Evenness, Histogram
 from grainlight.datasets.imported import compare_runs, import_runs
 from grainlight.datasets.recipe import Recipe
 from grainlight.datasets.rows import read_rows, simulate_rows
 
 __all__ = [
+    "THESIS_LIMIT",
     "Dataset",
+    "DatasetCard",
+    "Evenness",
+    "Histogram",
     "Pairs",
     "Recipe",
     "compare_runs",
+    "describe_dataset",
     "generate",
     "import_runs",
     "magnitudes",

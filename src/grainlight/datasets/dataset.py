@@ -129,6 +129,15 @@ class Dataset:
         )
 
 
+def draw_redshifts(
+    parent: Int[np.ndarray, " parent"], variants: int, seed: int
+) -> Float[np.ndarray, " object"]:
+    """Redshifts of the parents of one shard and split, all of a parent together."""
+    first = int(parent[0]) if len(parent) else 0
+    generator = np.random.default_rng(np.random.SeedSequence((seed, first)))
+    return generator.uniform(*REDSHIFTS, size=len(parent) * variants)
+
+
 def spectra_of(table: pa.Table) -> Float[np.ndarray, "object wave"]:
     """log10 luminosity densities of a shard."""
     column = table["log_luminosity"].combine_chunks()
@@ -189,9 +198,7 @@ def _shard_pairs(
         value = table[member.name].to_numpy()
         columns.append(np.log10(value) if member.scale == "log10" else value)
     theta = np.repeat(np.stack(columns, axis=1), variants, axis=0)
-    first = int(parent[0]) if len(parent) else 0
-    generator = np.random.default_rng(np.random.SeedSequence((seed, first)))
-    redshift = generator.uniform(*REDSHIFTS, size=len(parent))
+    redshift = draw_redshifts(table["parent"].to_numpy(), variants, seed)
     spectrum = np.repeat(spectra_of(table), variants, axis=0)
     x = magnitudes(filters, spectrum, redshift)
     x = soften(x, theta[:, parameters.index("sn_luminosity")])
