@@ -6,9 +6,12 @@ from grainlight.datasets.generate import generate, spectra_table
 from grainlight.datasets.histogram import Evenness, Histogram
 from grainlight.datasets.imported import compare_runs, import_runs
 from grainlight.datasets.recipe import Recipe
+from grainlight.datasets.row_blocks import BLOCK_SIZE, RowBlocks
 from grainlight.datasets.rows import read_rows, simulate_rows
+from grainlight.datasets.shuffle import write_shuffled
 
 __all__ = [
+    "BLOCK_SIZE",
     "THESIS_LIMIT",
     "Dataset",
     "DatasetCard",
@@ -16,6 +19,7 @@ __all__ = [
     "Histogram",
     "Pairs",
     "Recipe",
+    "RowBlocks",
     "compare_runs",
     "describe_dataset",
     "generate",
@@ -26,4 +30,5 @@ __all__ = [
     "soften",
     "spectra_table",
     "split_of",
+    "write_shuffled",
 ]

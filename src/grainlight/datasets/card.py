@@ -243,14 +243,12 @@ def describe_shard(
     """The card of one shard."""
     recipe = dataset.recipe
     split = split_of(table["parent"].to_numpy())
-    bands = _Bands(filters)
-    redshifts = Histogram.blank(("redshift",), *REDSHIFTS, REDSHIFT_BINS)
+    rows = _Rows(filters)
     for seed, name in enumerate(SHARES):
         chosen = table.filter(pa.array(split == name))
         redshift = draw_redshifts(chosen["parent"].to_numpy(), variants, seed)
         spectra = np.repeat(spectra_of(chosen), variants, axis=0)
-        bands.count(magnitudes(filters, spectra, redshift), redshift)
-        redshifts = redshifts.counted(redshift)
+        rows.count(magnitudes(filters, spectra, redshift), redshift)
     prior = np.array(table["prior"].to_pylist(), dtype=str)
     parameters = described_parameters(recipe.simulator.parameters, table.column_names)
     names = tuple(recipe.priors)
@@ -258,15 +256,15 @@ def describe_shard(
         recipe.identity,
         {name: int(np.count_nonzero(split == name)) for name in SHARES},
         {name: int(np.count_nonzero(prior == name)) for name in names},
-        bands.at_10_mpc,
-        bands.observed,
-        bands.beyond_thesis,
-        bands.below_limit,
-        bands.saturated,
+        rows.at_10_mpc,
+        rows.observed,
+        rows.beyond_thesis,
+        rows.below_limit,
+        rows.saturated,
         parameters,
         tuple(_histogram(member, table, prior, names) for member in parameters.members),
         _luminosities(table["sn_luminosity"].to_numpy()[prior == BALANCED_PRIOR]),
-        redshifts,
+        rows.redshift,
         {variants: len(table)},
     )
 
@@ -277,10 +275,11 @@ def described_parameters(parameters: Parameters, columns: list[str]) -> Paramete
     return Parameters((*parameters.members, *more))
 
 
-class _Bands:
-    """Counts by filter, added up over the splits of a shard."""
+class _Rows:
+    """Counts of rows, added up over the splits of a shard."""
 
     def __init__(self, filters: FilterSet) -> None:
+        self.redshift = Histogram.blank(("redshift",), *REDSHIFTS, REDSHIFT_BINS)
         self.at_10_mpc = self.observed = Histogram.blank(filters.names, *MAGNITUDES)
         limits = band_limits(filters.names)
         self.faintest = ZERO_POINT - 2.5 * np.log10(limits.detection)
@@ -294,6 +293,7 @@ class _Bands:
         redshift: Float[np.ndarray, " object"],
     ) -> None:
         seen = x + relative_modulus(redshift)[:, None]
+        self.redshift = self.redshift.counted(redshift)
         band = np.tile(np.arange(x.shape[1]), len(x))
         self.at_10_mpc = self.at_10_mpc.counted(x.ravel(), band)
         self.observed = self.observed.counted(seen.ravel(), band)

@@ -1,5 +1,6 @@
 """A folder of simulated parents, and pairs of parameters and data made from it."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from jaxtyping import Float, Int
 from grainlight.core import FileFormatError, Parameters
 from grainlight.datasets.generate import shard_path
 from grainlight.datasets.recipe import Recipe
-from grainlight.photometry import FilterSet, band_fluxes
+from grainlight.datasets.row_blocks import RowBlocks
+from grainlight.datasets.shuffle import Progress, write_shuffled
+from grainlight.photometry import Filter, FilterSet, band_fluxes
 from grainlight.transfer import wavelength_grid
 
 Split = Literal["train", "validation", "test"]
@@ -127,6 +130,59 @@ class Dataset:
             prior,
             {name: outcomes[:, i] for i, name in enumerate(names)},
         )
+
+    def write_rows(
+        self,
+        folder: Path,
+        filters: FilterSet,
+        *,
+        split: Split,
+        variants: int,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> RowBlocks:
+        """Write the rows of `pairs` to disk in random order, to be read in blocks.
+
+        Columns are theta, condition and x, as float32. Finished rows are kept, and
+        unfinished ones are gone on with; rows of anything else are refused.
+
+        Args:
+            folder: Where the rows go.
+            filters: Bands of the magnitudes.
+            split: Which parents.
+            variants: Redshifts drawn for each parent.
+            seed: Seed of the redshifts and of the order.
+            progress: Called with the shards done and their number.
+        """
+
+        def part(shard: int) -> tuple[np.ndarray, ...]:
+            table = pq.read_table(shard_path(self.folder, shard))
+            return _shard_pairs(table, self.recipe, filters, split, variants, seed)[:3]
+
+        chosen = split_of(np.arange(self.recipe.num_parents)) == split
+        stated = {
+            "dataset": self.recipe.identity,
+            "num_parents": self.recipe.num_parents,
+            "split": split,
+            "variants": variants,
+            "filters": {member.name: _digest(member) for member in filters},
+        }
+        return write_shuffled(
+            folder,
+            stated,
+            ("theta", "condition", "x"),
+            part,
+            num_parts=self.recipe.num_shards,
+            num_rows=variants * int(np.count_nonzero(chosen)),
+            seed=seed,
+            progress=progress,
+        )
+
+
+def _digest(member: Filter) -> str:
+    """Hash of a transmission curve."""
+    curve = np.stack([member.wave, member.transmission]).astype(float)
+    return hashlib.sha256(curve.tobytes()).hexdigest()[:16]
 
 
 def draw_redshifts(

@@ -36,24 +36,7 @@ def plot_magnitudes(
     rows = (card.observed if observed else card.at_10_mpc).quantiles(_LEVELS)
     place = _places(card.bands)
     kinds = _kinds(card.bands)
-    boxes = [
-        {"whislo": r[1], "q1": r[2], "med": r[3], "q3": r[4], "whishi": r[5]}
-        | {"fliers": r[:1]}
-        for r in rows
-    ]
-    drawn = ax.bxp(
-        boxes,
-        positions=place,
-        widths=0.62,
-        patch_artist=True,
-        medianprops={"color": "black", "lw": 1.2},
-        whiskerprops={"color": "0.4", "lw": 0.8},
-        capprops={"color": "0.4", "lw": 0.8},
-        boxprops={"lw": 0.6, "edgecolor": "0.3"},
-        flierprops={"marker": ".", "ms": 3, "mfc": "0.5", "mec": "none"},
-    )
-    for box, kind in zip(drawn["boxes"], kinds, strict=True):
-        box.set_facecolor(_COLORS[kind])
+    _draw_boxes(ax, rows, place, [_COLORS[kind] for kind in kinds])
     handles: list[Artist] = [
         Patch(facecolor=_COLORS[kind], label=kind) for kind in dict.fromkeys(kinds)
     ]
@@ -174,6 +157,30 @@ def _name_bands(ax: Axes, bands: tuple[str, ...], place: np.ndarray) -> None:
     ax.set_xticks(place, names, rotation=90, fontsize="small")
     ax.tick_params(axis="x", length=2)
     ax.set_xlim(place[0] - 0.8, place[-1] + 0.8)
+
+
+def _draw_boxes(
+    ax: Axes, rows: np.ndarray, place: np.ndarray, colors: list[str]
+) -> None:
+    boxes = [
+        {"whislo": r[1], "q1": r[2], "med": r[3], "q3": r[4], "whishi": r[5]}
+        | {"fliers": r[:1]}
+        for r in rows
+    ]
+    thin = {"color": "0.4", "lw": 0.8}
+    drawn = ax.bxp(
+        boxes,
+        positions=place,
+        widths=0.62,
+        patch_artist=True,
+        medianprops={"color": "black", "lw": 1.2},
+        whiskerprops=thin,
+        capprops=thin,
+        boxprops={"lw": 0.6, "edgecolor": "0.3"},
+        flierprops={"marker": ".", "ms": 3, "mfc": "0.5", "mec": "none"},
+    )
+    for box, color in zip(drawn["boxes"], colors, strict=True):
+        box.set_facecolor(color)
 
 
 def _draw_limits(ax: Axes, bands: tuple[str, ...], place: np.ndarray) -> list[Artist]:
