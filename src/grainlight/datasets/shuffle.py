@@ -52,7 +52,7 @@ def write_shuffled(
         progress: Called with the parts done and their number.
     """
     folder = Path(folder)
-    stated = {"format": FORMAT, "seed": seed, **stated}
+    stated = {"format": FORMAT, "bucket": BUCKET_SIZE, "seed": seed, **stated}
     if num_rows < 1 or num_parts < 1:
         raise ParameterError(
             f"Expected one row or more to write; got {num_rows} in {num_parts} parts. "
