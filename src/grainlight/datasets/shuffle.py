@@ -64,14 +64,8 @@ def write_shuffled(
     parts = _claim(folder, stated)
     num_buckets = -(-num_rows // BUCKET_SIZE)
     for number in range(num_parts):
-        path = parts / f"part-{number:05d}.npy"
-        if not path.exists():
-            columns = [np.asarray(column) for column in make_part(number)]
-            widths = [column.shape[1] for column in columns]
-            _put_json(parts / WIDTHS, dict(zip(names, widths, strict=True)))
-            rows = np.concatenate(columns, axis=1).astype(np.float32)
-            bucket = _buckets(seed, number, len(rows), num_buckets)
-            _put(path, rows[np.argsort(bucket, kind="stable")])
+        if not _part_path(parts, number).exists():
+            _write_part(parts, number, names, make_part(number), seed, num_buckets)
         if progress is not None:
             progress(number + 1, num_parts)
     _gather(folder, parts, num_parts, num_rows, num_buckets, seed)
@@ -117,6 +111,26 @@ def _claim(folder: Path, stated: dict[str, Any]) -> Path:
     return parts
 
 
+def _part_path(parts: Path, number: int) -> Path:
+    return parts / f"part-{number:05d}.npy"
+
+
+def _write_part(
+    parts: Path,
+    number: int,
+    names: Sequence[str],
+    columns: Sequence[Float[np.ndarray, "row _"]],
+    seed: int,
+    num_buckets: int,
+) -> None:
+    """Write the rows of a part, those of each bucket together."""
+    widths = [column.shape[1] for column in columns]
+    _put_json(parts / WIDTHS, dict(zip(names, widths, strict=True)))
+    rows = np.concatenate(columns, axis=1).astype(np.float32)
+    bucket = _buckets(seed, number, len(rows), num_buckets)
+    _put(_part_path(parts, number), rows[np.argsort(bucket, kind="stable")])
+
+
 def _buckets(
     seed: int, part: int, num_rows: int, num_buckets: int
 ) -> Int[np.ndarray, " row"]:
@@ -134,7 +148,7 @@ def _gather(
     seed: int,
 ) -> None:
     """Append bucket after bucket, each in random order."""
-    paths = [parts / f"part-{number:05d}.npy" for number in range(num_parts)]
+    paths = [_part_path(parts, number) for number in range(num_parts)]
     shapes = [np.load(path, mmap_mode="r").shape for path in paths]
     ends = np.zeros((num_parts, num_buckets + 1), dtype=np.int64)
     for number, shape in enumerate(shapes):

@@ -123,7 +123,7 @@ def plot_evenness(
         ylim=(0, 1.15 * max(1, count.max())),
         title=f"even with p = {even.pvalue:.2g}",
     )
-    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     return ax
 
 
@@ -209,4 +209,4 @@ def _draw_histogram(ax: Axes, member: Parameter, histogram: Histogram) -> None:
         )
         base = base + count
     ax.set(xlabel=member.title, xlim=(edges[0], edges[-1]), ylim=(0, None))
-    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
