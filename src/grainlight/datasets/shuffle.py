@@ -21,6 +21,7 @@ from grainlight.datasets.row_blocks import ROWS, WORDS, RowBlocks
 
 FORMAT = 1
 BUCKET_SIZE = 50_000  # rows
+LONGEST = 80  # letters of one word in a message
 PARTS, STATED, WIDTHS = "parts", "stated.json", "columns.json"
 
 Progress = Callable[[int, int], None]
@@ -80,11 +81,16 @@ def write_shuffled(
 def _is_finished(folder: Path, stated: dict[str, Any]) -> bool:
     if not (folder / WORDS).exists():
         return False
-    found = RowBlocks.open(folder).stated
-    if found != json.loads(json.dumps(stated)):
+    found, asked = RowBlocks.open(folder).stated, json.loads(json.dumps(stated))
+    if found != asked:
+        other = [name for name in asked if found.get(name) != asked[name]]
+        wanted, there = (
+            ", ".join(f"{name} {str(words.get(name))[:LONGEST]}" for name in other)
+            for words in (asked, found)
+        )
         raise OutputExistsError(
-            f"Expected a folder for the rows {stated}; {folder} holds those of {found}."
-            " Name another folder, or delete that one."
+            f"Expected a folder for rows with {wanted}; {folder} holds those with "
+            f"{there}. Name another folder, or delete that one."
         )
     return True
 
