@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 from rich.console import Console
 from rich.progress import Progress
 
@@ -122,7 +122,7 @@ def outcome_data(pairs: Pairs) -> tuple[Array, Array, Array]:
     )
 
 
-def density_data(pairs: Pairs, prior: Array) -> tuple[Array]:
+def density_data(pairs: Pairs, prior: Bool[np.ndarray, " object"]) -> tuple[Array]:
     """Scaled thesis parameters of the parents drawn from one prior."""
     prior = prior & np.isfinite(pairs.outcomes["dust_temperature"])
     _, first = np.unique(pairs.parent[prior], return_index=True)
