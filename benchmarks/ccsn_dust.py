@@ -25,7 +25,8 @@ import numpy as np
 
 from grainlight.core import Status
 from grainlight.datasets import Dataset, Pairs, Recipe, generate
-from grainlight.estimators.shell_model import ShellModel, likelihood_data
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.estimators.shell_rows import likelihood_data
 from grainlight.evaluation import (
     GaussianPrediction,
     Ranks,

@@ -34,6 +34,8 @@ def njit(*functions: Callable, **options) -> Callable:
 # jaxtyping's import hook wraps every function, which Numba cannot compile.
 numba.njit = njit
 
+from grainlight.datasets import Dataset, Recipe  # noqa: E402
+from grainlight.datasets.generate import draw_shard, write_shard  # noqa: E402
 from grainlight.estimators import (  # noqa: E402
     Emulator,
     FlowDensity,
@@ -45,9 +47,13 @@ from grainlight.photometry import jwst_filters  # noqa: E402
 from grainlight.simulators import (  # noqa: E402
     SHELL_PARAMETERS,
     THESIS2023,
+    ShellSpectra,
     luminosity_gain,
     scale_free_mixing,
 )
+from grainlight.transfer import wavelength_grid  # noqa: E402
+
+PRIORS = {"thesis2023": 0.75, "ansari2022": 0.25}
 
 
 @pytest.fixture(scope="session")
@@ -133,3 +139,52 @@ def stand_in(tmp_path, monkeypatch) -> Path:
         (place / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
     return calls
+
+
+def invent(folder, num_parents, *, shard_size=50, clumps=0.0, seed=1):
+    """A data set of power laws as bright as their source, which need no simulation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(
+        num_parents,
+        seed=seed,
+        priors=PRIORS,
+        shard_size=shard_size,
+        largest_filling_factor=clumps,
+    )
+    wave = wavelength_grid()
+    for shard in range(recipe.num_shards):
+        drawn = draw_shard(recipe, shard)
+        theta, num = drawn.theta, len(drawn.theta)
+        slope = -1.5 * np.log10(theta[:, :1])
+        light = 17 + np.log10(theta[:, 3:4]) + slope * np.log10(wave / 5)
+        temperature = 100 * (theta[:, 3] / 1e4) ** 0.25
+        temperature[drawn.theta[:, 2] > 0.95] = np.nan  # no dust left
+        spectra = ShellSpectra(
+            theta=theta,
+            wave=wave,
+            log_luminosity=light.astype(np.float32),
+            dust_temperature=temperature,
+            carbon_temperature=temperature,
+            silicate_temperature=temperature,
+            sublimated=np.zeros(num),
+            optical_depth=10 * theta[:, 0],
+            energy_error=np.zeros(num),
+            resolution=np.zeros(num),
+        )
+        extra = {"clump_filling_factor": drawn.filling_factor} if clumps else {}
+        write_shard(folder, recipe, shard, spectra, drawn.prior, **extra)
+    recipe.save(folder)
+    return Dataset.open(folder)
+
+
+@pytest.fixture(scope="session")
+def invented(tmp_path_factory):
+    """A data set of 330 parents in seven shards."""
+    return invent(tmp_path_factory.mktemp("invented") / "set", 330)
+
+
+@pytest.fixture(scope="session")
+def invented_clumps(tmp_path_factory):
+    """The same with clumps."""
+    folder = tmp_path_factory.mktemp("invented") / "clumps"
+    return invent(folder, 40, shard_size=20, clumps=0.5)

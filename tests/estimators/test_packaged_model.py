@@ -13,7 +13,8 @@ import pytest
 
 from grainlight.core import Status
 from grainlight.datasets import Dataset, Recipe, generate
-from grainlight.estimators.shell_model import ShellModel, likelihood_data
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.estimators.shell_rows import likelihood_data
 from grainlight.evaluation import GaussianPrediction, measure_reliability
 from grainlight.photometry import jwst_filters, read_observations
 from grainlight.report import trust_of

@@ -10,6 +10,7 @@ from typing import NoReturn
 import jax
 import typer
 
+from grainlight.cli.describe import describe
 from grainlight.cli.filters import list_filters
 from grainlight.cli.fit import fit
 from grainlight.cli.import_grid import import_own
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command()(fit)
 app.command()(simulate)
+app.command()(describe)
 app.command()(train)
 app.command()(mocassin)
 app.command("import")(import_own)

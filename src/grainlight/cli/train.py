@@ -29,6 +29,10 @@ def train(
     ] = 128,
     blocks: Annotated[int, typer.Option(min=1, help="Number of its blocks.")] = 4,
     variants: Annotated[int, typer.Option(min=1, help="Redshifts of each parent.")] = 4,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the rows of a large data set; else in --out."),
+    ] = None,
 ) -> None:
     """Train likelihood, dust temperature and joint prior on simulated parents."""
     settings = TrainingSettings(
@@ -44,6 +48,7 @@ def train(
         out,
         settings,
         sizes=Sizes(widths=(width,) * blocks, variants=variants),
+        cache=cache,
         progress=True,
     )
     typer.echo(f"Trained on {model.meta['num_parents']} parents; the model is in {out}")

@@ -1,5 +1,6 @@
 """A folder of simulated parents, and pairs of parameters and data made from it."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from jaxtyping import Float, Int
 from grainlight.core import FileFormatError, Parameters
 from grainlight.datasets.generate import shard_path
 from grainlight.datasets.recipe import Recipe
-from grainlight.photometry import FilterSet, band_fluxes
+from grainlight.datasets.row_blocks import RowBlocks
+from grainlight.datasets.shuffle import Progress, write_shuffled
+from grainlight.photometry import Filter, FilterSet, band_fluxes
 from grainlight.transfer import wavelength_grid
 
 Split = Literal["train", "validation", "test"]
@@ -128,6 +131,68 @@ class Dataset:
             {name: outcomes[:, i] for i, name in enumerate(names)},
         )
 
+    def write_rows(
+        self,
+        folder: Path,
+        filters: FilterSet,
+        *,
+        split: Split,
+        variants: int,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> RowBlocks:
+        """Write the rows of `pairs` to disk in random order, to be read in blocks.
+
+        Columns are theta, condition and x, as float32. Finished rows are kept, and
+        unfinished ones are gone on with; rows of anything else are refused.
+
+        Args:
+            folder: Where the rows go.
+            filters: Bands of the magnitudes.
+            split: Which parents.
+            variants: Redshifts drawn for each parent.
+            seed: Seed of the redshifts and of the order.
+            progress: Called with the shards done and their number.
+        """
+
+        def part(shard: int) -> tuple[np.ndarray, ...]:
+            table = pq.read_table(shard_path(self.folder, shard))
+            return _shard_pairs(table, self.recipe, filters, split, variants, seed)[:3]
+
+        chosen = split_of(np.arange(self.recipe.num_parents)) == split
+        stated = {
+            "dataset": self.recipe.identity,
+            "num_parents": self.recipe.num_parents,
+            "split": split,
+            "variants": variants,
+            "filters": {member.name: _digest(member) for member in filters},
+        }
+        return write_shuffled(
+            folder,
+            stated,
+            ("theta", "condition", "x"),
+            part,
+            num_parts=self.recipe.num_shards,
+            num_rows=variants * int(np.count_nonzero(chosen)),
+            seed=seed,
+            progress=progress,
+        )
+
+
+def _digest(member: Filter) -> str:
+    """Hash of a transmission curve."""
+    curve = np.stack([member.wave, member.transmission]).astype(float)
+    return hashlib.sha256(curve.tobytes()).hexdigest()[:16]
+
+
+def draw_redshifts(
+    parent: Int[np.ndarray, " parent"], variants: int, seed: int
+) -> Float[np.ndarray, " object"]:
+    """Redshifts of the parents of one shard and split, all of a parent together."""
+    first = int(parent[0]) if len(parent) else 0
+    generator = np.random.default_rng(np.random.SeedSequence((seed, first)))
+    return generator.uniform(*REDSHIFTS, size=len(parent) * variants)
+
 
 def spectra_of(table: pa.Table) -> Float[np.ndarray, "object wave"]:
     """log10 luminosity densities of a shard."""
@@ -189,9 +254,7 @@ def _shard_pairs(
         value = table[member.name].to_numpy()
         columns.append(np.log10(value) if member.scale == "log10" else value)
     theta = np.repeat(np.stack(columns, axis=1), variants, axis=0)
-    first = int(parent[0]) if len(parent) else 0
-    generator = np.random.default_rng(np.random.SeedSequence((seed, first)))
-    redshift = generator.uniform(*REDSHIFTS, size=len(parent))
+    redshift = draw_redshifts(table["parent"].to_numpy(), variants, seed)
     spectrum = np.repeat(spectra_of(table), variants, axis=0)
     x = magnitudes(filters, spectrum, redshift)
     x = soften(x, theta[:, parameters.index("sn_luminosity")])

@@ -2,6 +2,7 @@
 
 from grainlight.estimators.density import Box, FlowDensity
 from grainlight.estimators.emulator import Emulator
+from grainlight.estimators.epochs import BlockFeed, BlockSource, WholeFeed, make_feed
 from grainlight.estimators.files import (
     ESTIMATORS,
     SavedEstimator,
@@ -22,6 +23,8 @@ from grainlight.estimators.training import Training, fit_estimator, train
 
 __all__ = [
     "ESTIMATORS",
+    "BlockFeed",
+    "BlockSource",
     "Box",
     "Emulator",
     "FIVE_PER_CENT",
@@ -38,9 +41,11 @@ __all__ = [
     "Training",
     "TrainingRecord",
     "TrainingSettings",
+    "WholeFeed",
     "find_model",
     "fit_estimator",
     "load_estimator",
+    "make_feed",
     "observed_log_prob",
     "packaged_models",
     "save_estimator",

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax.random as jr
 import numpy as np
@@ -36,10 +37,13 @@ class Checkpoint:
     record: TrainingRecord
 
 
-def _identity(key: Key[Array, ""], settings: TrainingSettings) -> dict:
+def _identity(
+    key: Key[Array, ""], settings: TrainingSettings, feed: dict[str, Any] | None
+) -> dict[str, Any]:
     saved = settings.to_json()
     saved.pop("time_limit_s")
-    return {"key": np.asarray(jr.key_data(key)).tolist(), "settings": saved}
+    words = {"key": np.asarray(jr.key_data(key)).tolist(), "settings": saved}
+    return words | {"feed": feed}
 
 
 def save_checkpoint(
@@ -47,12 +51,13 @@ def save_checkpoint(
     key: Key[Array, ""],
     settings: TrainingSettings,
     checkpoint: Checkpoint,
+    feed: dict[str, Any] | None = None,
 ) -> None:
     """Write the run's state into `folder`, in one step."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = named_arrays(checkpoint.state, "state/")
     arrays |= named_arrays(checkpoint.best, "best/")
-    words = _identity(key, settings) | {"record": checkpoint.record.to_json()}
+    words = _identity(key, settings, feed) | {"record": checkpoint.record.to_json()}
     arrays["words"] = np.array(json.dumps(words))
     write_arrays(folder / CHECKPOINT, arrays)
     log = folder / "training.json"
@@ -64,18 +69,19 @@ def load_checkpoint(
     key: Key[Array, ""],
     settings: TrainingSettings,
     blank: Checkpoint,
+    feed: dict[str, Any] | None = None,
 ) -> Checkpoint | None:
     """Read the state of a run; none if the folder holds no checkpoint.
 
-    Raises `ModelError` if the checkpoint belongs to another key or other settings (the
-    time limit may change) or another architecture.
+    Raises `ModelError` if the checkpoint belongs to another key, other settings (the
+    time limit may change), rows that were fed in another way, or another architecture.
     """
     path = folder / CHECKPOINT
     if not path.exists():
         return None
     arrays = read_arrays(path)
     words = json.loads(str(arrays.pop("words", "{}")))
-    expected = _identity(key, settings)
+    expected = _identity(key, settings, feed)
     for part, value in expected.items():
         if words.get(part) != value:
             raise ModelError(

@@ -25,7 +25,7 @@ from grainlight.core import (
     ParameterError,
     Parameters,
 )
-from grainlight.datasets import Dataset, Pairs
+from grainlight.datasets import BLOCK_SIZE, Dataset, Pairs
 from grainlight.estimators.density import FlowDensity
 from grainlight.estimators.emulator import Emulator
 from grainlight.estimators.files import (
@@ -38,6 +38,14 @@ from grainlight.estimators.files import (
 )
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.settings import TrainingSettings
+from grainlight.estimators.shell_rows import (
+    ShellRows,
+    count_rows,
+    density_data,
+    likelihood_data,
+    outcome_data,
+    sample_rows,
+)
 from grainlight.estimators.training import Training, fit_estimator
 from grainlight.photometry import jwst_filters
 from grainlight.simulators import (
@@ -48,6 +56,7 @@ from grainlight.simulators import (
 
 OUTCOMES, DENSITY = "outcomes", "density"
 DENSITY_PRIOR = "thesis2023"
+ROWS = "checkpoints/rows"  # where streamed rows are, unless told otherwise
 NOTE = "checkpoints/dataset.json"  # which data set a folder is trained on
 TEMPERATURE = Parameter("dust_temperature", 5.0, 4000.0, "K", "log10", r"T_\mathrm{d}")
 #: Parameters of the thesis (table 1) that a smooth shell has.
@@ -143,37 +152,6 @@ def _identity(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def likelihood_data(pairs: Pairs) -> tuple[Array, Array, Array]:
-    """Columns of the likelihood's loss."""
-    return (
-        jnp.asarray(pairs.theta, jnp.float32),
-        jnp.asarray(pairs.condition, jnp.float32),
-        jnp.asarray(pairs.x, jnp.float32),
-    )
-
-
-def outcome_data(pairs: Pairs) -> tuple[Array, Array, Array]:
-    """Columns of the emulator's loss: one row a parent that has any dust left."""
-    _, first = np.unique(pairs.parent, return_index=True)
-    first = first[np.isfinite(pairs.outcomes["dust_temperature"][first])]
-    log_temperature = np.log10(pairs.outcomes["dust_temperature"][first])
-    return (
-        jnp.asarray(pairs.theta[first], jnp.float32),
-        jnp.zeros((len(first), 0), jnp.float32),
-        jnp.asarray(log_temperature[:, None], jnp.float32),
-    )
-
-
-def density_data(pairs: Pairs, prior: Array) -> tuple[Array]:
-    """Scaled thesis parameters of the parents drawn from one prior."""
-    prior = prior & np.isfinite(pairs.outcomes["dust_temperature"])
-    _, first = np.unique(pairs.parent[prior], return_index=True)
-    theta = pairs.theta[prior][first]
-    temperature = np.log10(pairs.outcomes["dust_temperature"][prior][first])
-    columns = [theta[:, :3], temperature[:, None], theta[:, 3:5]]
-    return (jnp.asarray(np.concatenate(columns, axis=1), jnp.float32),)
-
-
 def density_bounds() -> tuple[np.ndarray, np.ndarray]:
     """Bounds of the joint density: those of the prior, and of the temperature."""
     low = np.array([member.scaled_bounds[0] for member in THESIS_PARAMETERS.members])
@@ -190,11 +168,15 @@ class Sizes:
         widths: Widths of the blocks of the likelihood's network.
         outcome_widths: Same for the emulator.
         variants: Redshifts of each parent.
+        most_in_memory: Rows of a data set beyond which the likelihood's are streamed.
+        block_size: Rows of a block that is streamed.
     """
 
     widths: tuple[int, ...] = (128, 128, 128, 128)
     outcome_widths: tuple[int, ...] = (64, 64, 64)
     variants: int = 4
+    most_in_memory: int = 500_000
+    block_size: int = BLOCK_SIZE
 
 
 def train_shell_model(
@@ -204,12 +186,14 @@ def train_shell_model(
     settings: TrainingSettings,
     *,
     sizes: Sizes | None = None,
+    cache: Path | None = None,
     progress: bool = False,
 ) -> ShellModel:
     """Train the three estimators of a shell model and save them.
 
-    Splits are by parent. Checkpoints stay in `folder/checkpoints`: the same call goes
-    on where it was interrupted.
+    Splits are by parent. Of a large data set, the rows of the likelihood are written to
+    disk once and streamed from there. Checkpoints stay in `folder/checkpoints`: the
+    same call goes on where it was interrupted.
 
     Args:
         key: Random key.
@@ -218,51 +202,23 @@ def train_shell_model(
         settings: Settings of the likelihood's training; the two smaller estimators
             take a tenth of its time limit.
         sizes: Sizes of the networks.
+        cache: Folder of streamed rows; `folder/checkpoints/rows` if not given.
         progress: Whether to show progress bars.
     """
     sizes = sizes or Sizes()
     folder = Path(folder)
     _check_folder(folder, dataset)
-    filters = jwst_filters()
     keys = jr.split(key, 6)
-    train, held = (
-        dataset.pairs(filters, split=split, variants=sizes.variants, seed=seed)
-        for seed, split in enumerate(("train", "validation"))
+    rows = ShellRows.read(
+        dataset, jwst_filters(), variants=sizes.variants, most=sizes.most_in_memory
     )
+    train, held = rows.train, rows.held
     _check_enough(train, held)
     _claim(folder, dataset)
-    likelihood = GaussianLikelihood.from_data(
-        keys[0],
-        *likelihood_data(train),
-        mixing=scale_free_mixing(),
-        gain=luminosity_gain(len(filters)),
-        widths=sizes.widths,
-        blur=BLUR,
-        num_sources=NUM_SOURCES,
-    )
-    trained = fit_estimator(
-        keys[1],
-        likelihood,
-        likelihood_data(train),
-        likelihood_data(held),
-        settings,
-        folder=folder / "checkpoints" / "likelihood",
-        progress=progress,
-    )
-    _stop_if_interrupted(trained)
-    meta = {
-        "bands": list(filters.names),
-        "redshifts": [1e-4, 0.015],
-        "parameters": list(SHELL_PARAMETERS.names),
-        "priors": dataset.recipe.priors,
-        "dataset": dataset.recipe.identity,
-        "num_parents": dataset.recipe.num_parents,
-        "num_train": len(train),
-        "density_prior": DENSITY_PRIOR,
-    }
-    save_estimator(folder, trained.estimator, trained.record, meta)
+    cache = cache or folder / ROWS
+    _train_likelihood(keys[:2], rows, folder, cache, settings, sizes, progress)
     _train_outcomes(keys[2:4], train, held, folder, settings, sizes, progress)
-    _train_density(keys[4:6], dataset, train, held, folder, settings, progress)
+    _train_density(keys[4:6], train, held, folder, settings, progress)
     return ShellModel.load(folder)
 
 
@@ -308,6 +264,41 @@ def _check_enough(train: Pairs, held: Pairs) -> None:
             )
 
 
+def _train_likelihood(keys, rows, folder, cache, settings, sizes, progress) -> None:
+    source = rows.likelihood(cache, block_size=sizes.block_size, progress=progress)
+    likelihood = GaussianLikelihood.from_data(
+        keys[0],
+        *sample_rows(source),
+        mixing=scale_free_mixing(),
+        gain=luminosity_gain(len(rows.filters)),
+        widths=sizes.widths,
+        blur=BLUR,
+        num_sources=NUM_SOURCES,
+    )
+    trained = fit_estimator(
+        keys[1],
+        likelihood,
+        source,
+        likelihood_data(rows.held),
+        settings,
+        folder=folder / "checkpoints" / "likelihood",
+        progress=progress,
+    )
+    _stop_if_interrupted(trained)
+    recipe = rows.dataset.recipe
+    meta = {
+        "bands": list(rows.filters.names),
+        "redshifts": [1e-4, 0.015],
+        "parameters": list(SHELL_PARAMETERS.names),
+        "priors": recipe.priors,
+        "dataset": recipe.identity,
+        "num_parents": recipe.num_parents,
+        "num_train": count_rows(source),
+        "density_prior": DENSITY_PRIOR,
+    }
+    save_estimator(folder, trained.estimator, trained.record, meta)
+
+
 def _train_outcomes(keys, train, held, folder, settings, sizes, progress) -> None:
     data = outcome_data(train)
     emulator = Emulator.from_data(
@@ -330,7 +321,7 @@ def _train_outcomes(keys, train, held, folder, settings, sizes, progress) -> Non
     save_estimator(folder / OUTCOMES, trained.estimator, trained.record)
 
 
-def _train_density(keys, dataset, train, held, folder, settings, progress) -> None:
+def _train_density(keys, train, held, folder, settings, progress) -> None:
     lower, upper = density_bounds()
     rows = [density_data(some, some.prior == DENSITY_PRIOR) for some in (train, held)]
     density = FlowDensity.from_data(keys[0], rows[0][0], lower, upper)

@@ -1,10 +1,11 @@
 """One training loop for every estimator.
 
 Data are tuples of arrays with one leading axis, kept on the device; a loss sees one row
-of each. Noise, masks and the like are drawn at training time by `augment`. After every
-epoch the validation loss decides which weights are kept. With a `folder`, the state of
-the run is written after every epoch; the same call with the same key and settings goes
-on from there and, without a time limit, ends bit for bit where it would have ended.
+of each. A training set may also be read from disk in blocks of rows (`epochs`). Noise,
+masks and the like are drawn at training time by `augment`. After every epoch the
+validation loss decides which weights are kept. With a `folder`, the state of the run is
+written after every epoch; the same call with the same key and settings goes on from
+there and, without a time limit, ends bit for bit where it would have ended.
 """
 
 import time
@@ -33,6 +34,7 @@ from grainlight.estimators.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
+from grainlight.estimators.epochs import AbstractFeed, BlockSource, make_feed
 from grainlight.estimators.settings import Stopped, TrainingRecord, TrainingSettings
 from grainlight.estimators.steps import (
     Augment,
@@ -60,7 +62,7 @@ def train(
     key: Key[Array, ""],
     estimator: PyTree,
     loss: Loss,
-    train_data: tuple[Array, ...],
+    train_data: tuple[Array, ...] | BlockSource,
     validation_data: tuple[Array, ...],
     settings: TrainingSettings | None = None,
     *,
@@ -75,8 +77,9 @@ def train(
         key: Seeds the order of batches, the augmentation and random losses.
         estimator: The untrained estimator.
         loss: Loss of one object, `(estimator, key, progress, *row) -> scalar`.
-        train_data: Arrays with one row an object.
-        validation_data: The same, of objects that are not trained on.
+        train_data: Arrays with one row an object; or rows in random order, to be read
+            in blocks.
+        validation_data: Arrays with one row an object, of others than are trained on.
         settings: Settings of the loop.
         augment: `(key, *batch) -> batch`: noise drawn at training time, on a batch of
             rows. The validation set is augmented once.
@@ -88,13 +91,15 @@ def train(
         The estimator with the weights of least validation loss, and the record.
     """
     settings = TrainingSettings() if settings is None else settings
-    _check_rows(train_data, validation_data)
-    run = _Run(key, estimator, loss, augment, settings, folder)
-    data = tuple(jnp.asarray(column) for column in train_data)
+    for table in (train_data, validation_data):
+        if isinstance(table, tuple):
+            _check_rows(table)
+    feed = make_feed(train_data)
+    run = _Run(key, estimator, loss, augment, settings, feed, folder)
     held = run.prepare(tuple(jnp.asarray(column) for column in validation_data))
     try:
         with _progress_bar(progress, settings, run) as advance:
-            stopped = run.train(data, held, advance, on_epoch)
+            stopped = run.train(held, advance, on_epoch)
             advance(1.0)
     except KeyboardInterrupt:
         stopped = "interrupted"
@@ -105,7 +110,7 @@ def train(
 def fit_estimator(
     key: Key[Array, ""],
     estimator: PyTree,
-    train_data: tuple[Array, ...],
+    train_data: tuple[Array, ...] | BlockSource,
     validation_data: tuple[Array, ...],
     settings: TrainingSettings | None = None,
     *,
@@ -143,9 +148,11 @@ class _Run:
         loss: Loss,
         augment: Augment | None,
         settings: TrainingSettings,
+        feed: AbstractFeed,
         folder: Path | None,
     ) -> None:
         self.key, self.settings, self.folder = key, settings, folder
+        self.feed = feed
         self.augment = augment
         weights, self.fixed = eqx.partition(estimator, trainable(estimator))
         self.state = start_state(weights, settings)
@@ -159,7 +166,9 @@ class _Run:
 
     def _resume(self, folder: Path) -> None:
         blank = Checkpoint(self.state, self.best, self.record)
-        found = load_checkpoint(folder, self.key, self.settings, blank)
+        found = load_checkpoint(
+            folder, self.key, self.settings, blank, self.feed.stated
+        )
         if found is not None:
             self.state, self.best, self.record = found.state, found.best, found.record
             self.record.num_resumed += 1
@@ -177,18 +186,19 @@ class _Run:
 
     def train(
         self,
-        data: tuple[Array, ...],
         held: tuple[Array, ...],
         advance: Callable[[float], None],
         on_epoch: OnEpoch | None,
     ) -> Stopped:
         """Go on, epoch after epoch, until a reason to stop."""
         while self.record.num_epochs < self.settings.num_epochs:
-            in_time = self._epoch(data, advance)
+            in_time = self._epoch(advance)
             self._validate(held)
             if self.folder is not None:
                 checkpoint = Checkpoint(self.state, self.best, self.record)
-                save_checkpoint(self.folder, self.key, self.settings, checkpoint)
+                save_checkpoint(
+                    self.folder, self.key, self.settings, checkpoint, self.feed.stated
+                )
             if on_epoch is not None:
                 on_epoch(self.record)
             if not in_time:
@@ -197,20 +207,18 @@ class _Run:
                 return "patience"
         return "epochs"
 
-    def _epoch(self, data: tuple[Array, ...], advance: Callable[[float], None]) -> bool:
-        settings, total = self.settings, data[0].shape[0]
+    def _epoch(self, advance: Callable[[float], None]) -> bool:
+        settings, num_calls = self.settings, self.feed.num_calls(self.settings)
         epoch = self.record.num_epochs
         order_key, step_key = jr.split(jr.fold_in(jr.fold_in(self.key, 1), epoch))
-        calls = _batch_indices(order_key, total, settings)
-        step = 1.0 / (settings.num_epochs * calls.shape[0] * calls.shape[1])
+        step = 1.0 / (settings.num_epochs * self.feed.num_steps(settings))
         losses = []
-        for number, indices in enumerate(calls):
-            fraction = self._fraction(epoch + number / len(calls))
+        for number, call in enumerate(self.feed.calls(order_key, settings)):
+            fraction = self._fraction(epoch + number / num_calls)
             self.state, value = self.take_steps(
                 self.state,
                 jr.fold_in(step_key, number),
-                data,
-                indices,
+                *call,
                 Schedule(jnp.asarray(fraction), jnp.asarray(step)),
             )
             losses.append(float(value))
@@ -245,29 +253,13 @@ class _Run:
         return waited >= self.settings.patience
 
 
-def _check_rows(*tables: tuple[Array, ...]) -> None:
-    for table in tables:
-        lengths = {len(column) for column in table}
-        if len(lengths) != 1 or lengths == {0}:
-            raise ValueError(
-                "Expected arrays with the same number of rows, one or more; got "
-                f"{sorted(lengths)} rows. Give every object a row in each array."
-            )
-
-
-def _batch_indices(
-    key: Key[Array, ""], total: int, settings: TrainingSettings
-) -> Array:
-    """Rows of every step of an epoch, shape (call, step, batch), in random order.
-
-    All calls have as many steps as one another, so that one compilation serves; the few
-    rows left over are other ones in every epoch.
-    """
-    size = min(settings.batch_size, total)
-    num_steps = total // size
-    num_calls = -(-num_steps // settings.steps_per_call)
-    shape = (num_calls, num_steps // num_calls, size)
-    return jr.permutation(key, total)[: int(np.prod(shape))].reshape(shape)
+def _check_rows(table: tuple[Array, ...]) -> None:
+    lengths = {len(column) for column in table}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(
+            "Expected arrays with the same number of rows, one or more; got "
+            f"{sorted(lengths)} rows. Give every object a row in each array."
+        )
 
 
 @contextmanager
