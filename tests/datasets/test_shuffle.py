@@ -114,6 +114,7 @@ def part(number):
     time.sleep(0.2)
     return (np.full((50, 1), float(number)), np.zeros((50, 2)))
 
+@pytest.mark.slow
 write_shuffled(
     Path(sys.argv[1]), {"of": "numbers"}, ("a", "b"), part,
     num_parts=100, num_rows=5_000, seed=0,
