@@ -13,6 +13,7 @@ import jax.random as jr
 import numba
 import numpy as np
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,6 +21,10 @@ ROOT = Path(__file__).parents[1]
 jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+# The first example of a property pays for compiling: no limit on its time.
+settings.register_profile("grainlight", deadline=None)
+settings.load_profile("grainlight")
 
 compile_kernel = numba.njit
 

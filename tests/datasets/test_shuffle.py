@@ -114,7 +114,6 @@ def part(number):
     time.sleep(0.2)
     return (np.full((50, 1), float(number)), np.zeros((50, 2)))
 
-@pytest.mark.slow
 write_shuffled(
     Path(sys.argv[1]), {"of": "numbers"}, ("a", "b"), part,
     num_parts=100, num_rows=5_000, seed=0,
@@ -122,6 +121,7 @@ write_shuffled(
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_whole_parts_alone(tmp_path, monkeypatch):
     monkeypatch.undo()
     folder = tmp_path / "rows"

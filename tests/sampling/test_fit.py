@@ -86,6 +86,7 @@ def test_fits_of_a_table_hold_predictions_and_messages(model):
     assert "trained range" in far.message
 
 
+@pytest.mark.slow
 def test_objects_of_any_width_keep_their_place(model, monkeypatch):
     monkeypatch.setattr("grainlight.sampling.fit.WORTH_COMPILING", 1)
     bands = tuple(band for band in model.bands if "MIRI" in band)

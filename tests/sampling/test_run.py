@@ -153,7 +153,6 @@ def test_a_draft_shows_the_way_and_changes_nothing():
     assert bool(nowhere.status == Status.nonfinite)
 
 
-@pytest.mark.slow
 def test_a_gate_that_cannot_be_passed_is_reported():
     seen = []
     results = sample_posterior(
@@ -170,6 +169,7 @@ def test_a_gate_that_cannot_be_passed_is_reported():
     assert seen[-1] == (8, 8)
 
 
+@pytest.mark.slow
 def test_nuts_by_name_agrees_with_the_grid():
     settings = Settings(num_retries=0, nuts_warmup=300)
     good, bad = sample_posterior(
