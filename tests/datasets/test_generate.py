@@ -12,7 +12,8 @@ import pytest
 
 from grainlight.core import FileFormatError, OutputExistsError, ParameterError
 from grainlight.datasets import Dataset, Recipe, generate
-from grainlight.datasets.generate import draw_shard, make_shard, shard_path
+from grainlight.datasets.generate import draw_shard, make_shard
+from grainlight.datasets.shards import shard_path
 from grainlight.simulators import ShellSimulator
 
 PRIORS = {"thesis2023": 0.75, "ansari2022": 0.25}

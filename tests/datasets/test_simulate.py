@@ -22,7 +22,7 @@ from grainlight.core import (
     SimulatorError,
 )
 from grainlight.datasets import Dataset, Simulations, simulate, split_of
-from grainlight.datasets.generate import shard_path
+from grainlight.datasets.shards import shard_path
 
 FALSE_ALARM = 1e-6
 PARAMETERS = Parameters(

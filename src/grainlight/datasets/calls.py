@@ -1,8 +1,8 @@
 """Calls of a simulator for many draws: compiled by JAX, or one after another."""
 
-import pickle
 from collections.abc import Callable
 from concurrent.futures import Executor
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 import jax
@@ -31,10 +31,11 @@ class Answers(NamedTuple):
     reason: list[str | None]
 
 
-def compiled_caller(simulator: Simulator, size: int) -> Caller:
+def compiled_caller(key: Key[Array, ""], simulator: Simulator, size: int) -> Caller:
     """Call a simulator that JAX can trace for a fixed number of draws at once.
 
     Args:
+        key: A key of the kind that the calls have; it is not used.
         simulator: The simulator.
         size: Draws in one compiled call; fewer are filled up.
 
@@ -44,7 +45,7 @@ def compiled_caller(simulator: Simulator, size: int) -> Caller:
     num_param, num_bands = len(simulator.parameters), len(simulator.bands)
     theta = jax.ShapeDtypeStruct((num_param,), jnp.zeros(0).dtype)
     try:
-        shape = jax.eval_shape(lambda k, t: simulator(k, t), jr.key(0), theta).shape
+        shape = jax.eval_shape(lambda k, t: simulator(k, t), key, theta).shape
     except Exception as error:
         raise SimulatorError(
             "Expected a simulator that JAX can trace; got "
@@ -93,9 +94,12 @@ def looping_caller(
 
 
 def check_travels(simulator: Simulator) -> None:
-    """Raise `SimulatorError` if a simulator cannot be sent to other processes."""
+    """Raise `SimulatorError` if a simulator cannot be sent to other processes.
+
+    A pool that is asked to send what cannot be sent may wait for ever.
+    """
     try:
-        pickle.dumps(simulator)
+        ForkingPickler.dumps(simulator)
     except Exception as error:
         raise SimulatorError(
             "Expected a simulator that other processes can import; got "

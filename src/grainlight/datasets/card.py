@@ -12,7 +12,6 @@ the 10-sigma limits of the filters (10 ks) and their saturation.
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from operator import add
@@ -37,7 +36,7 @@ from grainlight.datasets.dataset import (
 )
 from grainlight.datasets.histogram import Histogram
 from grainlight.photometry import FilterSet, band_limits
-from grainlight.simulators import named_prior
+from grainlight.simulators import Progress, named_prior
 
 #: AB magnitude from which on the thesis takes a band as undetected.
 THESIS_LIMIT = 42.5
@@ -51,8 +50,6 @@ COLUMNS = (
     Parameter("optical_depth", 1e-7, 1e3, "", "log10", r"\tau_{0.55}"),
     Parameter("clump_filling_factor", 0.0, 1.0, "", "linear", r"f_\mathrm{c}"),
 )
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
-from grainlight.core import FileFormatError, Parameters
-from grainlight.datasets.generate import shard_path
+from grainlight.core import Parameters
 from grainlight.datasets.recipe import Recipe
 from grainlight.datasets.row_blocks import RowBlocks
-from grainlight.datasets.shuffle import Progress, write_shuffled
+from grainlight.datasets.shards import check_shards, read_shards, shard_path
+from grainlight.datasets.shuffle import write_shuffled
 from grainlight.photometry import Filter, FilterSet, band_fluxes
+from grainlight.simulators import Progress
 from grainlight.transfer import wavelength_grid
 
 Split = Literal["train", "validation", "test"]
@@ -80,23 +81,16 @@ class Dataset:
         """Open a finished data set; raises `FileFormatError` if shards are missing."""
         folder = Path(folder)
         recipe = Recipe.load(folder)
-        missing = [
-            shard
-            for shard in range(recipe.num_shards)
-            if not shard_path(folder, shard).exists()
-        ]
-        if missing:
-            raise FileFormatError(
-                f"Expected {recipe.num_shards} shards in {folder}; "
-                f"{len(missing)} are missing. Run `grainlight simulate` again with "
-                "the same settings to finish them."
-            )
+        check_shards(
+            folder,
+            recipe.num_shards,
+            "Run `grainlight simulate` again with the same settings to finish them.",
+        )
         return cls(folder, recipe)
 
     def shards(self) -> Iterator[pa.Table]:
         """The parents, one table a shard."""
-        for shard in range(self.recipe.num_shards):
-            yield pq.read_table(shard_path(self.folder, shard))
+        return read_shards(self.folder, self.recipe.num_shards)
 
     def pairs(
         self,

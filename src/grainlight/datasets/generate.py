@@ -1,25 +1,21 @@
 """Simulate parents in parallel into Parquet shards; a rerun resumes."""
 
-import multiprocessing
 import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
 from grainlight.core import GrainlightError, OutputExistsError
 from grainlight.datasets.recipe import NAME, Recipe
-from grainlight.simulators import ShellSpectra, named_prior
-
-Progress = Callable[[int, int], None]
-
+from grainlight.datasets.shards import is_whole, shard_path, write_table
+from grainlight.datasets.workers import worker_processes
+from grainlight.simulators import Progress, ShellSpectra, named_prior
 
 OUTCOMES = (
     "dust_temperature",
@@ -28,11 +24,6 @@ OUTCOMES = (
     "optical_depth",
     "energy_error",
 )
-
-
-def shard_path(folder: Path, shard: int) -> Path:
-    """Path of one shard."""
-    return Path(folder) / f"shard-{shard:05d}.parquet"
 
 
 class Drawn(NamedTuple):
@@ -133,23 +124,6 @@ def write_shard(
     write_table(shard_path(folder, shard), table)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table as Parquet, whole or not at all."""
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    pq.write_table(table, partial, compression="zstd")
-    os.replace(partial, path)
-
-
-def _is_whole(folder: Path, recipe: Recipe, shard: int) -> bool:
-    path = shard_path(folder, shard)
-    if not path.exists():
-        return False
-    try:
-        return pq.read_metadata(path).num_rows == recipe.shard_rows(shard)
-    except (OSError, pa.ArrowInvalid):
-        return False
-
-
 def generate(
     folder: Path,
     recipe: Recipe,
@@ -175,7 +149,10 @@ def generate(
     recipe.save(folder)
     for stale in folder.glob("shard-*.part"):
         stale.unlink()
-    done = [_is_whole(folder, recipe, shard) for shard in range(recipe.num_shards)]
+    done = [
+        is_whole(folder, shard, recipe.shard_rows(shard))
+        for shard in range(recipe.num_shards)
+    ]
     open_shards = [shard for shard, whole in enumerate(done) if not whole]
     total = recipe.num_parents
     finished = total - sum(recipe.shard_rows(shard) for shard in open_shards)
@@ -183,11 +160,8 @@ def generate(
     report(finished, total)
     if not open_shards:
         return
-    # threads of compiled code do not survive a fork: start fresh processes
-    context = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
     workers = min(workers or os.cpu_count() or 1, len(open_shards))
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with worker_processes(workers) as pool:
         futures = [pool.submit(make_shard, folder, recipe, s) for s in open_shards]
         try:
             for future in as_completed(futures):
@@ -199,12 +173,6 @@ def generate(
                 "as when memory runs out. Finished shards are kept: give the same "
                 "command again, with fewer workers."
             ) from error
-        except BaseException:
-            # a shard is written whole or not at all, so that none need be awaited
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 def _check_folder(folder: Path, recipe: Recipe) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from grainlight.core import FileFormatError, Parameter, ParameterError, Parameters
-from grainlight.datasets.generate import shard_path, write_table
 from grainlight.datasets.grid_source import GridSource
+from grainlight.datasets.shards import shard_path, write_table
 from grainlight.datasets.spectral_units import SpectralScale
 from grainlight.simulators import Progress
 

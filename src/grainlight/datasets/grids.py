@@ -7,10 +7,9 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float
 
-from grainlight.core import FileFormatError, Parameters, RangeError
+from grainlight.core import Parameters, RangeError
 from grainlight.datasets.dataset import (
     REDSHIFTS,
     Pairs,
@@ -18,8 +17,8 @@ from grainlight.datasets.dataset import (
     spectra_of,
     split_of,
 )
-from grainlight.datasets.generate import shard_path
 from grainlight.datasets.recipe import TABLE
+from grainlight.datasets.shards import check_shards, read_shards
 from grainlight.datasets.simulations import SOFTENING
 from grainlight.datasets.statements import (
     parameters_from_json,
@@ -66,16 +65,7 @@ class GridDataset:
         """Open an imported grid; raises `FileFormatError` if it is not whole."""
         folder = Path(folder)
         stated = read_statement(folder, KIND)
-        missing = [
-            shard
-            for shard in range(stated["num_shards"])
-            if not shard_path(folder, shard).exists()
-        ]
-        if missing:
-            raise FileFormatError(
-                f"Expected {stated['num_shards']} shards in {folder}; {len(missing)} "
-                "are missing. Import the grid again."
-            )
+        check_shards(folder, stated["num_shards"], "Import the grid again.")
         return cls(
             folder,
             parameters_from_json(stated["parameters"]),
@@ -94,8 +84,7 @@ class GridDataset:
 
     def shards(self) -> Iterator[pa.Table]:
         """The models, one table a shard; `parent` is the row of the file, from zero."""
-        for shard in range(self.num_shards):
-            yield pq.read_table(shard_path(self.folder, shard))
+        return read_shards(self.folder, self.num_shards)
 
     def covered(
         self, filters: FilterSet, redshifts: tuple[float, float] = REDSHIFTS

@@ -18,13 +18,13 @@ from jaxtyping import Float, Float32, Int
 
 from grainlight.core import OutputExistsError, ParameterError
 from grainlight.datasets.row_blocks import ROWS, WORDS, RowBlocks
+from grainlight.simulators import Progress
 
 FORMAT = 1
 BUCKET_SIZE = 50_000  # rows
 LONGEST = 80  # letters of one word in a message
 PARTS, STATED, WIDTHS = "parts", "stated.json", "columns.json"
 
-Progress = Callable[[int, int], None]
 #: The columns of one part of the rows.
 MakePart = Callable[[int], Sequence[Float[np.ndarray, "row _"]]]
 

@@ -1,8 +1,6 @@
 """Draw parameters, call a simulator, keep what it answers; a rerun resumes."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ from grainlight.datasets.calls import (
     compiled_caller,
     looping_caller,
 )
-from grainlight.datasets.generate import shard_path, write_table
+from grainlight.datasets.shards import is_whole, shard_path, write_table
 from grainlight.datasets.simulations import KIND, SOFTENING, Simulations, no_fluxes
 from grainlight.datasets.statements import (
     NAME,
@@ -39,6 +37,7 @@ from grainlight.datasets.statements import (
     read_statement,
     write_statement,
 )
+from grainlight.datasets.workers import worker_processes
 from grainlight.simulators import Progress, Simulator, check_simulator
 
 FORMAT = 1
@@ -166,18 +165,17 @@ def simulate(
 @contextmanager
 def _caller(plan: _Plan, workers: int) -> Iterator[Caller]:
     if plan.jit:
-        yield compiled_caller(plan.simulator, min(plan.shard_size, plan.num_sims))
+        size = min(plan.shard_size, plan.num_sims)
+        yield compiled_caller(plan.key, plan.simulator, size)
     elif workers == 1:
         yield looping_caller(plan.simulator)
     else:
         check_travels(plan.simulator)
-        # threads of compiled code do not survive a fork: start fresh processes
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            yield _guarded(looping_caller(plan.simulator, pool, workers), pool)
+        with worker_processes(workers) as pool:
+            yield _guarded(looping_caller(plan.simulator, pool, workers))
 
 
-def _guarded(call: Caller, pool: Executor) -> Caller:
+def _guarded(call: Caller) -> Caller:
     def guarded(keys: Key[Array, " sim"], theta: np.ndarray) -> Answers:
         try:
             return call(keys, theta)
@@ -187,9 +185,6 @@ def _guarded(call: Caller, pool: Executor) -> Caller:
                 "or cannot import the simulator. Give the same call again with "
                 'workers=1; in a script, put it below `if __name__ == "__main__":`.'
             ) from error
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
     return guarded
 
@@ -218,7 +213,10 @@ def _in_memory(plan: _Plan, call: Caller, report: Progress) -> Iterator[pa.Table
 
 def _into_folder(plan: _Plan, call: Caller, folder: Path, report: Progress) -> None:
     _check_folder(folder, plan)
-    done = [_is_whole(folder, plan, shard) for shard in range(plan.num_shards)]
+    done = [
+        is_whole(folder, shard, len(plan.numbers(shard)))
+        for shard in range(plan.num_shards)
+    ]
     if done[0]:
         _check_same(folder, plan)
     tables = {} if done[0] else {0: _make_shard(plan, call, 0)}
@@ -237,14 +235,6 @@ def _into_folder(plan: _Plan, call: Caller, folder: Path, report: Progress) -> N
         write_table(shard_path(folder, shard), table)
         finished += len(table)
         report(finished, plan.num_sims)
-
-
-def _is_whole(folder: Path, plan: _Plan, shard: int) -> bool:
-    path = shard_path(folder, shard)
-    try:
-        return pq.read_metadata(path).num_rows == len(plan.numbers(shard))
-    except (OSError, pa.ArrowInvalid):
-        return False
 
 
 def _check_folder(folder: Path, plan: _Plan) -> None:

@@ -7,12 +7,11 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
-from grainlight.core import FileFormatError, ParameterError, Parameters, SimulatorError
+from grainlight.core import ParameterError, Parameters, SimulatorError
 from grainlight.datasets.dataset import Pairs, Split, split_of
-from grainlight.datasets.generate import shard_path
+from grainlight.datasets.shards import check_shards, read_shards
 from grainlight.datasets.statements import (
     parameters_from_json,
     read_statement,
@@ -104,14 +103,12 @@ class Simulations:
         """Open the folder of a finished `simulate`; raises `FileFormatError`."""
         stated = read_statement(folder, KIND)
         num_shards = -(-stated["num_sims"] // stated["shard_size"])
-        places = [shard_path(folder, shard) for shard in range(num_shards)]
-        missing = [place for place in places if not place.exists()]
-        if missing:
-            raise FileFormatError(
-                f"Expected {num_shards} shards in {folder}; {len(missing)} are missing."
-                " Call `simulate` again with the same settings to finish them."
-            )
-        table = pa.concat_tables([pq.read_table(place) for place in places])
+        check_shards(
+            folder,
+            num_shards,
+            "Call `simulate` again with the same settings to finish them.",
+        )
+        table = pa.concat_tables(read_shards(folder, num_shards))
         return cls.from_table(table, stated, softening)
 
     @property
