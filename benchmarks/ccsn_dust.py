@@ -1,6 +1,7 @@
 """How good the packaged model is: likelihood, posteriors of 200 objects, SN 2017eaw.
 
     python benchmarks/ccsn_dust.py [--data FOLDER] [--objects 200] [--floors 0.05 0]
+        [--as-smooth]
 
 `--objects 0` leaves the posteriors of simulated objects out, which take most of the
 time.
@@ -8,6 +9,10 @@ time.
 Without `--data`, the first 20,000 parents of the training recipe are simulated: parents
 and their splits depend on their number alone, so that the test split of a small set is
 part of that of the full one. Nothing here was trained or tuned on.
+
+Shells with clumps are judged with their filling factor as a parameter. With
+`--as-smooth` they are fitted as if they were smooth: what leaving clumps out does to
+masses and temperatures.
 """
 
 import argparse
@@ -15,6 +20,7 @@ import json
 import os
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -46,6 +52,7 @@ from grainlight.photometry import (
 from grainlight.report import plot_errors, plot_ranks, plot_reliability, trust_of
 from grainlight.report.table import write_trust
 from grainlight.sampling.fit import Fit, FitSettings, fit_observations
+from grainlight.sampling.prior import PriorChoice
 
 RECIPE = Recipe(20_000, 2023, {"thesis2023": 0.75, "ansari2022": 0.25})
 RANK_DRAWS = 99
@@ -64,6 +71,8 @@ def open_data(folder: Path | None) -> Dataset:
 
 def judge_likelihood(model: ShellModel, pairs: Pairs, seed: int) -> dict:
     """NLL, errors a band, and reliability with all bands and random subsets.
+
+    The model is one of just the parameters of the pairs.
 
     The likelihood is a density under the least noise of its training, which the values
     get; a fit adds the errors of its photometry, so that 0.05 mag is judged as well.
@@ -145,13 +154,19 @@ def make_objects(
     return observations, rows
 
 
+def choose_prior(model: ShellModel) -> PriorChoice:
+    """The prior of the thesis, with clumps if they are among the parameters."""
+    prior = PriorChoice.read("thesis2023")
+    return prior.with_clumps() if model.knows_clumps else prior
+
+
 def judge_posteriors(
     model: ShellModel, pairs: Pairs, num: int, seed: int, floor: float
 ) -> dict:
     """Gate, calibration and cost of the posteriors of simulated objects."""
     filters = jwst_filters()
     observations, rows = make_objects(pairs, filters, num, seed, floor)
-    settings = FitSettings(floor=floor)
+    settings = FitSettings(prior=choose_prior(model), floor=floor)
     started, cpu = time.time(), time.process_time()
     fits = fit_observations(
         jr.key(seed + 1),
@@ -178,6 +193,8 @@ def judge_posteriors(
             Ranks(names, narrow, RANK_DRAWS).adjusted_pvalue.min()
         ),
         "coverage": measure_coverage(quantiles, names),
+        "median_minus_truth": _offsets(fits, pairs, rows),
+        "chi_squared_a_band": float(np.median([_reduced(fit) for fit in fits])),
         "quantile_of_truth": {
             fit.observation.name: [round(float(q), 4) for q in row]
             for fit, row in zip(fits, quantiles, strict=True)
@@ -196,12 +213,35 @@ def _ranks(
         log_t = np.log10(np.asarray(fit.samples.derived["dust_temperature"], float))
         draws = np.concatenate([scaled, log_t[:, None]], axis=1)
         true_t = np.log10(pairs.outcomes["dust_temperature"][row])
-        truth = np.append(pairs.theta[row], true_t)
+        # a fit as if smooth leaves out the last parameter
+        truth = np.append(pairs.theta[row, : scaled.shape[1]], true_t)
         draws = np.median(draws, axis=0) + shrink * (draws - np.median(draws, axis=0))
         ranks.append(rank_of_truth(draws, truth, RANK_DRAWS))
         quantiles.append(fraction_below(draws, truth))
     names = (*fits[0].samples.parameters.names, "dust_temperature")
     return names, np.array(ranks), np.array(quantiles)
+
+
+def _offsets(fits: list[Fit], pairs: Pairs, rows: np.ndarray) -> dict:
+    """Posterior medians minus truths: median and robust scatter, by parameter."""
+    names = fits[0].samples.parameters.names
+    medians = np.array(
+        [
+            np.median(fit.samples.parameters.scale(fit.samples.theta), axis=0)
+            for fit in fits
+        ]
+    )
+    off = medians - pairs.theta[rows][:, : len(names)]
+    low, mid, high = np.quantile(off, [0.16, 0.5, 0.84], axis=0)
+    return {
+        name: {"median": mid[i], "scatter": (high[i] - low[i]) / 2}
+        for i, name in enumerate(names)
+    }
+
+
+def _reduced(fit: Fit) -> float:
+    """Least chi-squared over the number of detected bands."""
+    return float(np.min(fit.chi_squared) / max(fit.num_detected, 1))
 
 
 def judge_example(model: ShellModel) -> dict:
@@ -210,7 +250,7 @@ def judge_example(model: ShellModel) -> dict:
     found = {}
     for floor in (0.05, 0.0):
         started = time.time()
-        settings = FitSettings(floor=floor)
+        settings = FitSettings(prior=choose_prior(model), floor=floor)
         fit = fit_observations(jr.key(1), model, [observation], settings)[0]
         levels = (0.025, 0.16, 0.5, 0.84, 0.975)
         found[f"floor {floor}"] = {
@@ -263,13 +303,19 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=200)
     parser.add_argument("--floors", type=float, nargs="+", default=[0.05])
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--as-smooth", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("results/ccsn-dust"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    model, data = ShellModel.load(given.model), open_data(given.data)
+    data = open_data(given.data)
+    clumpy = data.is_clumpy and not given.as_smooth
+    model = ShellModel.load(given.model).under(clumpy=clumpy)
     pairs = data.pairs(jwst_filters(), split="test", variants=1, seed=given.seed)
-    likelihood = judge_likelihood(model, pairs, given.seed)
+    num_param = model.likelihood.num_param
+    judged = replace(pairs, theta=pairs.theta[:, :num_param])
+    likelihood = judge_likelihood(model, judged, given.seed)
     found = {
+        "parameters": pairs.parameters.names[:num_param],
         "likelihood": likelihood,
         "posteriors": [],
         "sn2017eaw": judge_example(model),

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Make the packaged model `ccsn-dust` again: simulate its parents, train, put it in place.
-# Usage: scripts/make_ccsn_dust.sh FOLDER   (about 10 minutes of simulation and 30 of
-# training on two cores; both go on where they were interrupted)
+# Usage: scripts/make_ccsn_dust.sh FOLDER   (on two cores, 10 minutes for the smooth
+# shells, CLUMPY for those with clumps and 40 minutes of training; all of it goes on
+# where it was interrupted)
 set -euo pipefail
 folder=${1:?name a folder for the parents and the model}
 package=$(cd "$(dirname "$0")/.." && pwd)/src/grainlight/estimators/models/ccsn-dust

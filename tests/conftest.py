@@ -53,6 +53,7 @@ from grainlight.simulators import (  # noqa: E402
     SHELL_PARAMETERS,
     THESIS2023,
     ShellSpectra,
+    clump_softening,
     luminosity_gain,
     scale_free_mixing,
 )
@@ -80,13 +81,11 @@ def reference_data() -> Callable[[str], Path]:
     return find
 
 
-@pytest.fixture(scope="session")
-def shell_model_folder(tmp_path_factory) -> Path:
+def untrained_model(folder: Path, *, clumpy: bool = False) -> Path:
     """A model of dusty supernovae that was never trained, for tests of what uses one.
 
     Its magnitudes follow the luminosity and a slope with the band; nothing else.
     """
-    folder = tmp_path_factory.mktemp("model") / "a model"
     bands = jwst_filters().names
     generator = np.random.default_rng(0)
     theta = THESIS2023.sample(generator, 400)
@@ -96,31 +95,57 @@ def shell_model_folder(tmp_path_factory) -> Path:
     x = 32 - 2.5 * (theta[:, 3:4] - 5) + slope
     x = x + generator.normal(0, 0.3, (400, 1)) + generator.normal(0, 0.1, x.shape)
     redshift = generator.uniform(1e-4, 0.015, (400, 1))
+    temperature = 2 + 0.25 * (theta[:, 3:4] - 5) + generator.normal(0, 0.1, (400, 1))
+    thesis = np.concatenate([theta[:, :3], temperature, theta[:, 3:5]], axis=1)
+    filling = generator.uniform(0, 0.5, (400, 1))
+    if clumpy:
+        theta = np.concatenate([theta, filling], axis=1)
+    softening = clump_softening() if clumpy else None
+    mixing = scale_free_mixing(clumpy=clumpy)
     likelihood = GaussianLikelihood.from_data(
         jr.key(0),
         *(jnp.asarray(part, jnp.float32) for part in (theta, redshift, x)),
-        mixing=scale_free_mixing(),
-        gain=luminosity_gain(len(bands)),
+        mixing=mixing,
+        gain=luminosity_gain(len(bands), clumpy=clumpy),
+        softening=softening,
         widths=(8,),
     )
-    temperature = 2 + 0.25 * (theta[:, 3:4] - 5) + generator.normal(0, 0.1, (400, 1))
     empty = jnp.zeros((400, 0))
     outcomes = Emulator.from_data(
         jr.key(1),
         *(jnp.asarray(part, jnp.float32) for part in (theta, empty, temperature)),
-        mixing=scale_free_mixing()[:-1, :-1],
+        mixing=mixing[:-1, :-1],
+        softening=None if softening is None else softening[:-1],
         widths=(8,),
     )
-    thesis = np.concatenate([theta[:, :3], temperature, theta[:, 3:5]], axis=1)
     density = FlowDensity.from_data(
         jr.key(2), jnp.asarray(thesis, jnp.float32), *density_bounds()
     )
     meta = {"bands": list(bands), "redshifts": [1e-4, 0.015]}
     meta["density_prior"] = "thesis2023"
+    if clumpy:
+        meta["largest_filling_factor"] = 0.5
+        thesis = np.concatenate([thesis, filling], axis=1)
+        more = FlowDensity.from_data(
+            jr.key(3), jnp.asarray(thesis, jnp.float32), *density_bounds(clumpy=True)
+        )
+        save_estimator(folder / "density-clumpy", more)
     save_estimator(folder, likelihood, meta=meta)
     save_estimator(folder / "outcomes", outcomes)
     save_estimator(folder / "density", density)
     return folder
+
+
+@pytest.fixture(scope="session")
+def shell_model_folder(tmp_path_factory) -> Path:
+    """An untrained model of smooth shells."""
+    return untrained_model(tmp_path_factory.mktemp("model") / "a model")
+
+
+@pytest.fixture(scope="session")
+def clumpy_model_folder(tmp_path_factory) -> Path:
+    """An untrained model of shells with and without clumps."""
+    return untrained_model(tmp_path_factory.mktemp("model") / "clumpy", clumpy=True)
 
 
 #: Writes what one real run left; fails for a source of 6666 K, waits at one of 7777 K.

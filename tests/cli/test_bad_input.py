@@ -40,6 +40,7 @@ OPTIONS = {
     "distance": (("--distance", -2), "distance"),
     "method": (("--method", "hmc"), "hmc"),
     "number": (("--redshift", "abc"), "number"),
+    "clumps": (("--clumps",), "trained on shells with clumps"),
 }
 
 

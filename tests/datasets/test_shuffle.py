@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import chisquare
 
 from grainlight.core import OutputExistsError, ParameterError
-from grainlight.datasets import shuffle, write_shuffled
+from grainlight.datasets import shuffle, write_rows, write_shuffled
 from grainlight.photometry import jwst_filters
 
 FALSE_ALARM = 1e-6
@@ -194,9 +194,9 @@ def test_wrong_numbers_of_rows_are_refused(tmp_path):
 
 def test_the_rows_of_a_data_set_are_its_pairs(tmp_path, invented):
     filters = jwst_filters().subset(["F200W", "F1000W"])
-    options = {"split": "train", "variants": 4, "seed": 5}
-    rows = invented.write_rows(tmp_path / "rows", filters, **options)
-    pairs = invented.pairs(filters, **options)
+    options = {"split": "train", "seed": 5}
+    rows = write_rows(tmp_path / "rows", [(invented, 4)], filters, **options)
+    pairs = invented.pairs(filters, variants=4, **options)
     expected = np.concatenate([pairs.theta, pairs.condition, pairs.x], axis=1)
     found = np.concatenate(rows.block(0), axis=1)
     assert rows.columns == (6, 1, 2)
@@ -204,9 +204,8 @@ def test_the_rows_of_a_data_set_are_its_pairs(tmp_path, invented):
     order, other = np.argsort(found[:, 6]), np.argsort(expected[:, 6])
     np.testing.assert_array_equal(found[order], expected[other].astype(np.float32))
     stated = json.loads((tmp_path / "rows" / "rows.json").read_text())["stated"]
-    assert stated["dataset"] == invented.recipe.identity
-    assert (stated["split"], stated["variants"], stated["seed"]) == ("train", 4, 5)
-    with pytest.raises(OutputExistsError, match="variants 3; .* variants 4. Name"):
-        invented.write_rows(
-            tmp_path / "rows", filters, split="train", variants=3, seed=5
-        )
+    assert stated["datasets"][0]["dataset"] == invented.recipe.identity
+    assert stated["datasets"][0]["variants"] == 4
+    assert (stated["split"], stated["seed"]) == ("train", 5)
+    with pytest.raises(OutputExistsError, match="'variants': 3.*'variants': 4.*. Name"):
+        write_rows(tmp_path / "rows", [(invented, 3)], filters, **options)

@@ -11,7 +11,10 @@ from grainlight.core import ModelError, OutputExistsError, ParameterError
 from grainlight.datasets import Dataset, Recipe
 from grainlight.datasets.generate import make_shard
 from grainlight.estimators import TrainingSettings
-from grainlight.estimators.shell_model import ShellModel, train_shell_model
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.estimators.shell_rows import ShellRows
+from grainlight.estimators.shell_training import train_shell_model
+from grainlight.photometry import jwst_filters
 
 SCALED = jnp.array([-4.0, -1.0, 0.5, 5.0, 6000.0, 17.0])
 
@@ -61,9 +64,11 @@ def test_training_spares_other_folders_and_small_data_sets(tmp_path):
     with pytest.raises(ParameterError, match="Simulate more"):
         train_shell_model(jr.key(0), dataset, out, settings)
     assert not out.exists()
+    with pytest.raises(ParameterError, match="variants for each of 1 data sets"):
+        ShellRows.read([dataset], jwst_filters(), variants=[1, 2], most=1)
     with pytest.raises(OutputExistsError, match="other files"):
         train_shell_model(jr.key(0), dataset, data, settings)
     (out / "checkpoints").mkdir(parents=True)
-    (out / "checkpoints" / "dataset.json").write_text('{"dataset": "other"}')
-    with pytest.raises(OutputExistsError, match="data set"):
+    (out / "checkpoints" / "datasets.json").write_text('[{"dataset": "other"}]')
+    with pytest.raises(OutputExistsError, match="data sets"):
         train_shell_model(jr.key(0), dataset, out, settings)

@@ -7,7 +7,6 @@ import pytest
 from grainlight.core import OutputExistsError
 from grainlight.datasets import RowBlocks
 from grainlight.estimators import TrainingSettings
-from grainlight.estimators.shell_model import Sizes, train_shell_model
 from grainlight.estimators.shell_rows import (
     ShellRows,
     count_rows,
@@ -15,13 +14,14 @@ from grainlight.estimators.shell_rows import (
     outcome_data,
     sample_rows,
 )
+from grainlight.estimators.shell_training import Sizes, train_shell_model
 from grainlight.photometry import jwst_filters
 
 FILTERS = jwst_filters().subset(["F200W", "F444W", "F1000W"])
 
 
 def read(dataset, most):
-    return ShellRows.read(dataset, FILTERS, variants=4, most=most)
+    return ShellRows.read([dataset], FILTERS, variants=[4], most=most)
 
 
 def sorted_rows(columns):
@@ -50,12 +50,12 @@ def test_many_rows_are_the_same_ones_on_disk(invented, tmp_path):
     everything = RowBlocks.open(tmp_path / "rows").block(0)
     np.testing.assert_array_equal(sorted_rows(everything), sorted_rows(whole))
     # what does not depend on the redshift is the same from one row a parent
-    assert len(streamed.train) == len(memory.train) // 4
+    assert len(streamed.train[0]) == len(memory.train[0]) // 4
     for found, expected in zip(
-        outcome_data(streamed.train), outcome_data(memory.train), strict=True
+        outcome_data(streamed.train[0]), outcome_data(memory.train[0]), strict=True
     ):
         np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(streamed.held.x, memory.held.x)
+    np.testing.assert_array_equal(streamed.held[0].x, memory.held[0].x)
 
 
 def test_a_block_stands_for_all_rows_when_they_are_standardized(invented, tmp_path):
@@ -69,14 +69,14 @@ def test_a_block_stands_for_all_rows_when_they_are_standardized(invented, tmp_pa
 
 def test_a_cache_of_other_rows_is_refused(invented, tmp_path):
     read(invented, 1).likelihood(tmp_path / "rows", block_size=300)
-    other = ShellRows.read(invented, FILTERS, variants=3, most=1)
+    other = ShellRows.read([invented], FILTERS, variants=[3], most=1)
     with pytest.raises(OutputExistsError, match="Name another folder"):
         other.likelihood(tmp_path / "rows", block_size=300)
 
 
 @pytest.mark.slow
 def test_a_model_is_trained_on_a_stream(invented, tmp_path):
-    sizes = Sizes((8,), (8,), variants=3, most_in_memory=1, block_size=256)
+    sizes = Sizes((8,), (8,), variants=(3,), most_in_memory=1, block_size=256)
     settings = TrainingSettings(num_epochs=2, batch_size=64, anneal_fraction=0.5)
     model = train_shell_model(
         jr.key(0), invented, tmp_path / "out", settings, sizes=sizes

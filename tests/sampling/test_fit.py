@@ -1,5 +1,7 @@
 """What is fitted, and what is refused before."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -115,3 +117,19 @@ def test_objects_of_any_width_keep_their_place(model, monkeypatch):
 def test_a_fraction_that_leaves_no_room_is_refused():
     with pytest.raises(RangeError, match="mixture_fraction"):
         Settings(mixture_fraction=0.95)
+
+
+def test_clumps_are_fitted_where_they_have_a_prior(clumpy_model_folder):
+    model = ShellModel.load(clumpy_model_folder)
+    quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
+    smooth = FitSettings(num_draws=100, sampler=quick)
+    clumpy = replace(smooth, prior=smooth.prior.with_clumps())
+    for settings, num_parameters in ((smooth, 6), (clumpy, 7)):
+        fit = fit_observations(jr.key(1), model, [observe()], settings)[0]
+        assert fit.samples.theta.shape == (400, num_parameters)
+        assert np.isfinite(fit.samples.derived["dust_temperature"]).all()
+        assert np.isfinite(fit.samples.derived["optical_depth"]).all()
+        assert np.isfinite(fit.magnitudes).all()
+    filling = np.asarray(fit.samples.theta[:, 6])
+    assert filling.min() > 0
+    assert filling.max() < 0.5

@@ -94,6 +94,64 @@ def test_a_prior_of_the_temperature_divides_by_the_learned_density(model):
     )
 
 
+def test_clumps_are_a_parameter_where_they_have_a_prior(model, clumpy_model_folder):
+    clumpy = ShellModel.load(clumpy_model_folder)
+    smooth = PriorChoice(THESIS)
+    even = smooth.with_clumps()
+    assert even.with_clumps() is even
+    assert smooth.parameters.names == even.parameters.names[:6]
+    assert even.parameters.names[6] == "clump_filling_factor"
+    assert even.words.endswith("clump_filling_factor: uniform(0, 0.5)")
+    assert even.scaled_sd["clump_filling_factor"] == pytest.approx(
+        0.5 / 12**0.5, rel=1e-3
+    )
+    prior = even.prior(clumpy)
+    draws = np.asarray(prior.sample(jr.key(1), 4_000))
+    assert stats.kstest(draws[:, 6], "uniform", (0, 0.5)).pvalue > 1e-6
+    points = np.append(POINTS, [[0.1], [0.4]], axis=1)
+    values = jax.vmap(prior.log_prob)(jnp.asarray(points))
+    assert values[1] - values[0] == pytest.approx(log_ratio(smooth, model), abs=1e-4)
+    points[:, 6] = 0.6
+    assert not np.isfinite(jax.vmap(prior.log_prob)(jnp.asarray(points))).any()
+    few = Density("normal", 0.05, 0.02)
+    chosen = PriorChoice(THESIS, (("clump_filling_factor", few),))
+    assert chosen.with_clumps() is chosen
+    points[:, 6] = [0.05, 0.09]
+    values = jax.vmap(chosen.prior(clumpy).log_prob)(jnp.asarray(points))
+    assert values[1] - values[0] == pytest.approx(
+        log_ratio(smooth, model) - 2.0, abs=1e-3
+    )
+
+
+def test_a_prior_of_clumps_stays_where_the_model_was_trained(
+    model, clumpy_model_folder
+):
+    even = PriorChoice(THESIS).with_clumps()
+    with pytest.raises(ParameterError, match="as far as"):
+        even.prior(model)
+    with pytest.raises(ParameterError, match="inside 0 to 0.5"):
+        PriorChoice(THESIS, (("clump_filling_factor", Density("uniform", 0, 0.8)),))
+    clumpy = ShellModel.load(clumpy_model_folder)
+    clumpy.meta["largest_filling_factor"] = 0.3
+    with pytest.raises(ParameterError, match=r"up to 0.3, .* up to 0.5"):
+        even.prior(clumpy)
+
+
+def test_a_prior_of_the_temperature_knows_of_clumps(clumpy_model_folder):
+    clumpy = ShellModel.load(clumpy_model_folder)
+    normal = Density("normal", 120.0, 30.0)
+    choice = PriorChoice(THESIS, (("dust_temperature", normal),)).with_clumps()
+    points = jnp.asarray(np.append(POINTS, [[0.1], [0.4]], axis=1))
+    temperature = jax.vmap(clumpy.dust_temperature)(points)
+    thesis = jax.vmap(clumpy.thesis_parameters)(points)
+    learned = np.asarray(jax.vmap(clumpy.clumpy_density.log_prob)(thesis))
+    expected = stats.norm.logpdf(temperature, 120, 30) + np.log(temperature) - learned
+    values = jax.vmap(choice.prior(clumpy).log_prob)(points)
+    assert values[1] - values[0] == pytest.approx(
+        float(expected[1] - expected[0]), rel=1e-3, abs=1e-3
+    )
+
+
 def test_draws_follow_the_densities_and_the_edge_in_depth(model):
     choice = PriorChoice(
         THESIS,

@@ -28,6 +28,12 @@ def fit(
     prior: Annotated[
         str, typer.Option(help="thesis2023, ansari2022, or a TOML file.")
     ] = "thesis2023",
+    clumps: Annotated[
+        bool,
+        typer.Option(
+            "--clumps", help="Shells with clumps, that fill up to half of them."
+        ),
+    ] = False,
     floor: Annotated[
         float, typer.Option(help="Model error of every band, fraction of its flux.")
     ] = 0.05,
@@ -64,8 +70,12 @@ def fit(
     check_folder(out, FILES, overwrite=overwrite)
     if not 0 <= seed < 2**32:
         raise ParameterError(f"Expected a seed from 0 to 2^32 - 1; got {seed}.")
+    choice = PriorChoice.read(prior)
     settings = FitSettings(
-        prior=PriorChoice.read(prior), floor=floor, method=method, num_draws=num_draws
+        prior=choice.with_clumps() if clumps else choice,
+        floor=floor,
+        method=method,
+        num_draws=num_draws,
     )
     reading = {
         "unit": unit,

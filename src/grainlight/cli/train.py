@@ -9,11 +9,13 @@ import typer
 
 from grainlight.datasets import Dataset
 from grainlight.estimators import TrainingSettings
-from grainlight.estimators.shell_model import Sizes, train_shell_model
+from grainlight.estimators.shell_training import Sizes, train_shell_model
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder made by `grainlight simulate`.")],
+    data: Annotated[
+        list[Path], typer.Argument(help="Folders made by `grainlight simulate`.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the model; a rerun resumes.")],
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random number.")
@@ -28,13 +30,22 @@ def train(
         int, typer.Option(min=1, help="Width of the network's blocks.")
     ] = 128,
     blocks: Annotated[int, typer.Option(min=1, help="Number of its blocks.")] = 4,
-    variants: Annotated[int, typer.Option(min=1, help="Redshifts of each parent.")] = 4,
+    variants: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="Redshifts of each parent; repeated, for every folder. [4]"
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(help="Folder of the rows of a large data set; else in --out."),
     ] = None,
 ) -> None:
-    """Train likelihood, dust temperature and joint prior on simulated parents."""
+    """Train likelihood, dust temperature and joint prior on simulated parents.
+
+    Smooth shells and such with clumps are two folders: simulate them apart, and give
+    both.
+    """
     settings = TrainingSettings(
         num_epochs=epochs,
         batch_size=batch_size,
@@ -44,10 +55,10 @@ def train(
     )
     model = train_shell_model(
         jr.key(seed),
-        Dataset.open(data),
+        [Dataset.open(folder) for folder in data],
         out,
         settings,
-        sizes=Sizes(widths=(width,) * blocks, variants=variants),
+        sizes=Sizes(widths=(width,) * blocks, variants=tuple(variants or (4,))),
         cache=cache,
         progress=True,
     )

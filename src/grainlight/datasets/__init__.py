@@ -1,7 +1,15 @@
 """Pairs on disk: recipes, generation, splits."""
 
 from grainlight.datasets.card import THESIS_LIMIT, DatasetCard, describe_dataset
-from grainlight.datasets.dataset import Dataset, Pairs, magnitudes, soften, split_of
+from grainlight.datasets.dataset import (
+    REDSHIFTS,
+    Dataset,
+    Pairs,
+    magnitudes,
+    soften,
+    split_of,
+    write_rows,
+)
 from grainlight.datasets.generate import generate, spectra_table
 from grainlight.datasets.grid_import import import_grid
 from grainlight.datasets.grids import GridDataset
@@ -16,6 +24,7 @@ from grainlight.datasets.simulations import Simulations
 
 __all__ = [
     "BLOCK_SIZE",
+    "REDSHIFTS",
     "THESIS_LIMIT",
     "Dataset",
     "DatasetCard",
@@ -38,5 +47,6 @@ __all__ = [
     "soften",
     "spectra_table",
     "split_of",
+    "write_rows",
     "write_shuffled",
 ]

@@ -12,7 +12,7 @@ the 10-sigma limits of the filters (10 ks) and their saturation.
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from operator import add
 from pathlib import Path
@@ -36,7 +36,7 @@ from grainlight.datasets.dataset import (
 )
 from grainlight.datasets.histogram import Histogram
 from grainlight.photometry import FilterSet, band_limits
-from grainlight.simulators import Progress, named_prior
+from grainlight.simulators import FILLING, Progress, named_prior
 
 #: AB magnitude from which on the thesis takes a band as undetected.
 THESIS_LIMIT = 42.5
@@ -48,7 +48,7 @@ BALANCED_PRIOR, BALANCE_STEP = "thesis2023", 0.25  # dex
 COLUMNS = (
     Parameter("dust_temperature", 10.0, 3e3, "K", "log10", r"T_\mathrm{d}"),
     Parameter("optical_depth", 1e-7, 1e3, "", "log10", r"\tau_{0.55}"),
-    Parameter("clump_filling_factor", 0.0, 1.0, "", "linear", r"f_\mathrm{c}"),
+    replace(FILLING, upper=1.0),
 )
 
 

@@ -1,7 +1,7 @@
 """A folder of simulated parents, and pairs of parameters and data made from it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,13 @@ from grainlight.datasets.row_blocks import RowBlocks
 from grainlight.datasets.shards import check_shards, read_shards, shard_path
 from grainlight.datasets.shuffle import write_shuffled
 from grainlight.photometry import Filter, FilterSet, band_fluxes
-from grainlight.simulators import Progress
+from grainlight.simulators import (
+    CLUMPY_PARAMETERS,
+    FILLING,
+    SHELL_PARAMETERS,
+    SMOOTH,
+    Progress,
+)
 from grainlight.transfer import wavelength_grid
 
 Split = Literal["train", "validation", "test"]
@@ -92,6 +98,11 @@ class Dataset:
         """The parents, one table a shard."""
         return read_shards(self.folder, self.recipe.num_shards)
 
+    @property
+    def is_clumpy(self) -> bool:
+        """Whether its shells have clumps."""
+        return self.recipe.largest_filling_factor > 0
+
     def pairs(
         self,
         filters: FilterSet,
@@ -99,6 +110,7 @@ class Dataset:
         split: Split,
         variants: int,
         seed: int,
+        clumpy: bool | None = None,
     ) -> Pairs:
         """Photometry of the parents of a split at random redshifts.
 
@@ -107,16 +119,20 @@ class Dataset:
             split: Which parents.
             variants: Redshifts drawn for each parent, uniform in the trained range.
             seed: Seed of the redshifts.
+            clumpy: Whether the clump filling factor is a parameter, one for smooth
+                shells; if not given, it is where there are clumps.
         """
+        clumpy = self.is_clumpy if clumpy is None else clumpy
+        parameters = CLUMPY_PARAMETERS if clumpy else SHELL_PARAMETERS
         parts = [
-            _shard_pairs(table, self.recipe, filters, split, variants, seed)
+            _shard_pairs(table, parameters, filters, split, variants, seed)
             for table in self.shards()
         ]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         theta, condition, x, parent, prior, outcomes = columns
         names = ("dust_temperature", "optical_depth", "energy_error")
         return Pairs(
-            self.recipe.simulator.parameters,
+            parameters,
             theta,
             condition,
             x,
@@ -125,52 +141,68 @@ class Dataset:
             {name: outcomes[:, i] for i, name in enumerate(names)},
         )
 
-    def write_rows(
-        self,
-        folder: Path,
-        filters: FilterSet,
-        *,
-        split: Split,
-        variants: int,
-        seed: int,
-        progress: Progress | None = None,
-    ) -> RowBlocks:
-        """Write the rows of `pairs` to disk in random order, to be read in blocks.
 
-        Columns are theta, condition and x, as float32. Finished rows are kept, and
-        unfinished ones are gone on with; rows of anything else are refused.
+def write_rows(
+    folder: Path,
+    sources: Sequence[tuple[Dataset, int]],
+    filters: FilterSet,
+    *,
+    split: Split,
+    seed: int,
+    progress: Progress | None = None,
+) -> RowBlocks:
+    """Write the rows of `Dataset.pairs` to disk in random order, to be read in blocks.
 
-        Args:
-            folder: Where the rows go.
-            filters: Bands of the magnitudes.
-            split: Which parents.
-            variants: Redshifts drawn for each parent.
-            seed: Seed of the redshifts and of the order.
-            progress: Called with the shards done and their number.
-        """
+    Columns are theta, condition and x, as float32. Finished rows are kept, and
+    unfinished ones are gone on with; rows of anything else are refused. Where one data
+    set has clumps, the filling factor is a parameter of all.
 
-        def part(shard: int) -> tuple[np.ndarray, ...]:
-            table = pq.read_table(shard_path(self.folder, shard))
-            return _shard_pairs(table, self.recipe, filters, split, variants, seed)[:3]
+    Args:
+        folder: Where the rows go.
+        sources: Data sets, each with the number of redshifts drawn for a parent.
+        filters: Bands of the magnitudes.
+        split: Which parents.
+        seed: Seed of the redshifts and of the order.
+        progress: Called with the shards done and their number.
+    """
+    clumpy = any(data.is_clumpy for data, _ in sources)
+    parameters = CLUMPY_PARAMETERS if clumpy else SHELL_PARAMETERS
+    shards = [
+        (shard_path(data.folder, shard), variants)
+        for data, variants in sources
+        for shard in range(data.recipe.num_shards)
+    ]
 
-        chosen = split_of(np.arange(self.recipe.num_parents)) == split
-        stated = {
-            "dataset": self.recipe.identity,
-            "num_parents": self.recipe.num_parents,
-            "split": split,
-            "variants": variants,
-            "filters": {member.name: _digest(member) for member in filters},
-        }
-        return write_shuffled(
-            folder,
-            stated,
-            ("theta", "condition", "x"),
-            part,
-            num_parts=self.recipe.num_shards,
-            num_rows=variants * int(np.count_nonzero(chosen)),
-            seed=seed,
-            progress=progress,
-        )
+    def part(number: int) -> tuple[np.ndarray, ...]:
+        path, variants = shards[number]
+        table = pq.read_table(path)
+        return _shard_pairs(table, parameters, filters, split, variants, seed)[:3]
+
+    def count(data: Dataset) -> int:
+        return int(np.sum(split_of(np.arange(data.recipe.num_parents)) == split))
+
+    stated = {
+        "datasets": [
+            {
+                "dataset": data.recipe.identity,
+                "num_parents": data.recipe.num_parents,
+                "variants": variants,
+            }
+            for data, variants in sources
+        ],
+        "split": split,
+        "filters": {member.name: _digest(member) for member in filters},
+    }
+    return write_shuffled(
+        folder,
+        stated,
+        ("theta", "condition", "x"),
+        part,
+        num_parts=len(shards),
+        num_rows=sum(variants * count(data) for data, variants in sources),
+        seed=seed,
+        progress=progress,
+    )
 
 
 def _digest(member: Filter) -> str:
@@ -233,7 +265,7 @@ def soften(
 
 def _shard_pairs(
     table: pa.Table,
-    recipe: Recipe,
+    parameters: Parameters,
     filters: FilterSet,
     split: Split,
     variants: int,
@@ -242,10 +274,12 @@ def _shard_pairs(
     parent = table["parent"].to_numpy()
     table = table.filter(pa.array(split_of(parent) == split))
     parent = np.repeat(table["parent"].to_numpy(), variants)
-    parameters = recipe.simulator.parameters
     columns = []
     for member in parameters.members:
-        value = table[member.name].to_numpy()
+        if member == FILLING and member.name not in table.column_names:
+            value = np.full(len(table), SMOOTH)
+        else:
+            value = table[member.name].to_numpy()
         columns.append(np.log10(value) if member.scale == "log10" else value)
     theta = np.repeat(np.stack(columns, axis=1), variants, axis=0)
     redshift = draw_redshifts(table["parent"].to_numpy(), variants, seed)

@@ -75,17 +75,17 @@ class Emulator(eqx.Module):
         *,
         mixing: Float[np.ndarray, "feature inp"] | None = None,
         gain: Float[np.ndarray, "dim param"] | None = None,
+        softening: Float[np.ndarray, " inp"] | None = None,
         **settings: Any,
     ) -> "Emulator":
         """An untrained emulator, standardized on a training set."""
-        inputs = Inputs.from_data(theta, condition, mixing)
+        inputs = Inputs.from_data(theta, condition, mixing, softening)
         return cls(key, inputs, Outputs.from_data(theta, y, gain), **settings)
 
     def config(self) -> dict[str, Any]:
         """The architecture, for a file."""
         return {
-            "num_feature": self.inputs.mixing.shape[0],
-            "num_input": self.inputs.mixing.shape[1],
+            **self.inputs.config(),
             "num_param": self.outputs.gain.shape[1],
             "dim": self.outputs.gain.shape[0],
             "widths": list(self.widths),
@@ -103,11 +103,20 @@ class Emulator(eqx.Module):
         num_input: int,
         num_param: int,
         dim: int,
+        softened: bool = False,
         **settings: Any,
     ) -> "Emulator":
         """An emulator of a saved architecture, its arrays to be filled."""
-        inputs = Inputs.blank(num_feature, num_input)
+        inputs = Inputs.blank(num_feature, num_input, softened=softened)
         return cls(key, inputs, Outputs.blank(dim, num_param), **settings)
+
+    def fixed(self, index: int, value: float) -> "Emulator":
+        """The same emulator without one parameter, which keeps this scaled value."""
+        return eqx.tree_at(
+            lambda one: (one.inputs, one.outputs),
+            self,
+            (self.inputs.fixed(index, value), self.outputs.fixed(index, value)),
+        )
 
     def _standardized(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]

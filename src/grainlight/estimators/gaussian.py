@@ -129,10 +129,11 @@ class GaussianLikelihood(eqx.Module):
         *,
         mixing: Float[np.ndarray, "feature inp"] | None = None,
         gain: Float[np.ndarray, "dim param"] | None = None,
+        softening: Float[np.ndarray, " inp"] | None = None,
         **settings: Any,
     ) -> "GaussianLikelihood":
         """An untrained likelihood, standardized on a training set."""
-        inputs = Inputs.from_data(theta, condition, mixing)
+        inputs = Inputs.from_data(theta, condition, mixing, softening)
         outputs = Outputs.from_data(theta, x, gain)
         return cls(key, inputs, outputs, **settings)
 
@@ -159,8 +160,7 @@ class GaussianLikelihood(eqx.Module):
     def config(self) -> dict[str, Any]:
         """The architecture, for a file."""
         return {
-            "num_feature": self.inputs.mixing.shape[0],
-            "num_input": self.inputs.mixing.shape[1],
+            **self.inputs.config(),
             "num_param": self.num_param,
             "dim": self.dim,
             "widths": list(self.widths),
@@ -181,11 +181,20 @@ class GaussianLikelihood(eqx.Module):
         num_input: int,
         num_param: int,
         dim: int,
+        softened: bool = False,
         **settings: Any,
     ) -> "GaussianLikelihood":
         """A likelihood of a saved architecture, its arrays to be filled."""
-        inputs = Inputs.blank(num_feature, num_input)
+        inputs = Inputs.blank(num_feature, num_input, softened=softened)
         return cls(key, inputs, Outputs.blank(dim, num_param), **settings)
+
+    def fixed(self, index: int, value: float) -> "GaussianLikelihood":
+        """The same likelihood without one parameter, which keeps this scaled value."""
+        return eqx.tree_at(
+            lambda one: (one.inputs, one.outputs),
+            self,
+            (self.inputs.fixed(index, value), self.outputs.fixed(index, value)),
+        )
 
     def _standardized(
         self,

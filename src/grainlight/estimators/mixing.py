@@ -6,7 +6,12 @@ matrices: the *mixing* $B$ of the inputs and the *gain* $G$ of the outputs. With
 parameters $s$, conditions $z$ and network $f$,
 
 $$ x = c_x + \sigma_x\, f\big( (B [s, z] - c) / \sigma \big) + G s . $$
+
+An input that acts by its ratios, but may be zero, enters as $\log_{10}(s + \epsilon)$
+with its own *softening* $\epsilon$.
 """
+
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,10 +27,13 @@ class Inputs(AbstractConstant):
     Attributes:
         mixing: Constant matrix.
         scaling: Standardization of its products.
+        softening: Added to an input before its logarithm is taken; nan for those that
+            enter as they are. None if all do.
     """
 
     mixing: Float[Array, "feature inp"]
     scaling: Scaling
+    softening: Float[Array, " inp"] | None = None
 
     @classmethod
     def from_data(
@@ -33,6 +41,7 @@ class Inputs(AbstractConstant):
         theta: Float[np.ndarray, "sim param"] | Array,
         condition: Float[np.ndarray, "sim cond"] | Array,
         mixing: Float[np.ndarray, "feature inp"] | None = None,
+        softening: Float[np.ndarray, " inp"] | None = None,
     ) -> "Inputs":
         """Measure the features of a training set; no `mixing` means the identity."""
         table = np.concatenate(
@@ -44,20 +53,57 @@ class Inputs(AbstractConstant):
                 f"Expected a mixing of {table.shape[1]} columns (parameters, then "
                 f"conditions); got {matrix.shape[1]}. Give every input a column."
             )
-        return cls(jnp.asarray(matrix), Scaling.from_data(table @ matrix.T))
+        soft = None if softening is None else jnp.asarray(softening, float)
+        if soft is not None:
+            table = np.asarray(_logarithm(jnp.asarray(table), soft))
+        return cls(jnp.asarray(matrix), Scaling.from_data(table @ matrix.T), soft)
 
     @classmethod
-    def blank(cls, num_feature: int, num_input: int) -> "Inputs":
+    def blank(
+        cls, num_feature: int, num_input: int, *, softened: bool = False
+    ) -> "Inputs":
         """Inputs of the given sizes, to be filled from a file."""
-        return cls(jnp.zeros((num_feature, num_input)), Scaling.identity(num_feature))
+        soft = jnp.zeros(num_input) if softened else None
+        return cls(
+            jnp.zeros((num_feature, num_input)), Scaling.identity(num_feature), soft
+        )
+
+    def config(self) -> dict[str, Any]:
+        """The sizes, for a file."""
+        num_feature, num_input = self.mixing.shape
+        sizes: dict[str, Any] = {"num_feature": num_feature, "num_input": num_input}
+        return sizes if self.softening is None else sizes | {"softened": True}
+
+    def fixed(self, index: int, value: float) -> "Inputs":
+        """The same without one input, which keeps this value."""
+        every = jnp.full(self.mixing.shape[1], value, self.mixing.dtype)
+        if self.softening is not None:
+            every = _logarithm(every, self.softening)
+        shift = self.mixing[:, index] * every[index]
+        soft = self.softening
+        return Inputs(
+            jnp.delete(self.mixing, index, axis=1),
+            Scaling(self.scaling.center - shift, self.scaling.spread),
+            None if soft is None else jnp.delete(soft, index),
+        )
 
     def __call__(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Float[Array, " feature"]:
         """Features of one object."""
         joined = jnp.concatenate([theta, condition])
+        if self.softening is not None:
+            joined = _logarithm(joined, self.softening)
         mixed = jnp.matmul(self.mixing, joined, precision="highest")
         return self.scaling(mixed)
+
+
+def _logarithm(
+    inputs: Float[Array, "*batch inp"], softening: Float[Array, " inp"]
+) -> Float[Array, "*batch inp"]:
+    there = jnp.isfinite(softening)
+    shifted = jnp.where(there, inputs + softening, 1.0)
+    return jnp.where(there, jnp.log10(shifted), inputs)
 
 
 class Outputs(AbstractConstant):
@@ -93,6 +139,14 @@ class Outputs(AbstractConstant):
     def blank(cls, dim: int, num_param: int) -> "Outputs":
         """Outputs of the given sizes, to be filled from a file."""
         return cls(jnp.zeros((dim, num_param)), Scaling.identity(dim))
+
+    def fixed(self, index: int, value: float) -> "Outputs":
+        """The same without one parameter, which keeps this value."""
+        shift = self.gain[:, index] * value
+        return Outputs(
+            jnp.delete(self.gain, index, axis=1),
+            Scaling(self.scaling.center + shift, self.scaling.spread),
+        )
 
     def _exact(self, theta: Float[Array, " param"]) -> Float[Array, " dim"]:
         return jnp.matmul(self.gain, theta, precision="highest")

@@ -5,19 +5,21 @@ in random order, and read in blocks. In memory stay one row a parent, for what d
 depend on the redshift, and the validation set.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array
 from rich.console import Console
 from rich.progress import Progress
 
-from grainlight.datasets import Dataset, Pairs, RowBlocks
+from grainlight.core import ParameterError
+from grainlight.datasets import Dataset, Pairs, RowBlocks, write_rows
 from grainlight.photometry import FilterSet
+from grainlight.simulators import ShellSimulator
 
 #: Seeds of the redshifts.
 TRAIN_SEED, HELD_SEED = 0, 1
@@ -25,47 +27,88 @@ TRAIN_SEED, HELD_SEED = 0, 1
 
 @dataclass(frozen=True)
 class ShellRows:
-    """Rows of a data set for the estimators of a shell model.
+    """Rows of data sets for the estimators of a shell model.
 
     Attributes:
-        dataset: Simulated parents.
+        datasets: Simulated parents; where one of them has clumps, the filling factor
+            is a parameter of all.
         filters: Bands of the magnitudes.
-        variants: Redshifts of each parent.
+        variants: Redshifts of each parent, for every data set.
         streamed: Whether the rows of the likelihood are read from disk.
-        train: Rows to train on; if streamed, one a parent and in one band only.
-        held: Rows of the validation set.
+        train: Rows to train on, for every data set; if streamed, one a parent and in
+            one band only.
+        held: Rows of the validation set, for every data set.
     """
 
-    dataset: Dataset
+    datasets: tuple[Dataset, ...]
     filters: FilterSet
-    variants: int
+    variants: tuple[int, ...]
     streamed: bool
-    train: Pairs
-    held: Pairs
+    train: tuple[Pairs, ...]
+    held: tuple[Pairs, ...]
 
     @classmethod
     def read(
-        cls, dataset: Dataset, filters: FilterSet, *, variants: int, most: int
+        cls,
+        datasets: Sequence[Dataset],
+        filters: FilterSet,
+        *,
+        variants: Sequence[int],
+        most: int,
     ) -> "ShellRows":
         """Read what stays in memory.
 
         Args:
-            dataset: Simulated parents.
+            datasets: Simulated parents.
             filters: Bands of the magnitudes.
-            variants: Redshifts of each parent.
-            most: Rows of the data set beyond which they are streamed.
+            variants: Redshifts of each parent; one number for all data sets, or one for
+                each.
+            most: Rows of the data sets beyond which they are streamed.
+
+        Raises:
+            ParameterError: The data sets are of different simulators, or their number
+                is not that of the variants.
         """
-        streamed = variants * dataset.recipe.num_parents > most
-        train = dataset.pairs(
-            filters.subset(filters.names[:1]) if streamed else filters,
-            split="train",
-            variants=1 if streamed else variants,
-            seed=TRAIN_SEED,
+        check_together(datasets)
+        if len(variants) not in (1, len(datasets)):
+            raise ParameterError(
+                f"Expected variants for each of {len(datasets)} data sets, or one "
+                f"number for all; got {len(variants)}."
+            )
+        counts = tuple(np.resize(variants, len(datasets)).tolist())
+        clumpy = any(data.is_clumpy for data in datasets)
+        sources = list(zip(datasets, counts, strict=True))
+        total = sum(data.recipe.num_parents * count for data, count in sources)
+        streamed = total > most
+        some = filters.subset(filters.names[:1]) if streamed else filters
+        train = [
+            data.pairs(
+                some,
+                split="train",
+                variants=1 if streamed else count,
+                seed=TRAIN_SEED,
+                clumpy=clumpy,
+            )
+            for data, count in sources
+        ]
+        held = [
+            data.pairs(
+                filters,
+                split="validation",
+                variants=count,
+                seed=HELD_SEED,
+                clumpy=clumpy,
+            )
+            for data, count in sources
+        ]
+        return cls(
+            tuple(datasets), filters, counts, streamed, tuple(train), tuple(held)
         )
-        held = dataset.pairs(
-            filters, split="validation", variants=variants, seed=HELD_SEED
-        )
-        return cls(dataset, filters, variants, streamed, train, held)
+
+    @property
+    def clumpy(self) -> bool:
+        """Whether the clump filling factor is a parameter."""
+        return any(data.is_clumpy for data in self.datasets)
 
     def likelihood(
         self, cache: Path, *, block_size: int, progress: bool = False
@@ -78,17 +121,62 @@ class ShellRows:
             progress: Whether to show a bar while they are written.
         """
         if not self.streamed:
-            return likelihood_data(self.train)
+            return likelihood_data(*self.train)
         with _bar(progress) as advance:
-            rows = self.dataset.write_rows(
+            rows = write_rows(
                 cache,
+                list(zip(self.datasets, self.variants, strict=True)),
                 self.filters,
                 split="train",
-                variants=self.variants,
                 seed=TRAIN_SEED,
                 progress=advance,
             )
         return replace(rows, block_size=min(block_size, rows.num_rows))
+
+    def outcomes(self, pairs: Sequence[Pairs]) -> tuple[Array, Array, Array]:
+        """Columns of the emulator's loss, with the weights of the likelihood's rows.
+
+        Parents of a data set that has twice the variants of another count twice.
+        """
+        least = min(self.variants)
+        parts = []
+        for some, count in zip(pairs, self.variants, strict=True):
+            parts.extend([outcome_data(some)] * round(count / least))
+        return _joined(parts)
+
+
+def check_together(datasets: Sequence[Dataset]) -> None:
+    """Raise `ParameterError` if data sets are not of one simulator, but for clumps."""
+    usual = ShellSimulator()
+
+    def own(data: Dataset) -> ShellSimulator:
+        """Its simulator, but for what has no effect, or only on noise."""
+        simulator = replace(data.recipe.simulator, clumps_mirrored=False)
+        if data.is_clumpy:
+            return simulator
+        return replace(
+            simulator,
+            clump_edge=usual.clump_edge,
+            clump_contrast=usual.clump_contrast,
+        )
+
+    def smooth(data: Dataset) -> ShellSimulator:
+        return replace(
+            own(data),
+            clump_edge=usual.clump_edge,
+            clump_contrast=usual.clump_contrast,
+        )
+
+    for i, data in enumerate(datasets):
+        for other in datasets[:i]:
+            both = data.is_clumpy and other.is_clumpy
+            form = own if both else smooth
+            if form(data) != form(other):
+                raise ParameterError(
+                    f"Expected data sets of one simulator; got {other.folder} of "
+                    f"{other.recipe.simulator} and {data.folder} of "
+                    f"{data.recipe.simulator}. Simulate them with the same options."
+                )
 
 
 def sample_rows(rows: tuple[Array, ...] | RowBlocks) -> tuple[Array | np.ndarray, ...]:
@@ -101,13 +189,14 @@ def count_rows(rows: tuple[Array, ...] | RowBlocks) -> int:
     return len(rows[0]) if isinstance(rows, tuple) else rows.num_rows
 
 
-def likelihood_data(pairs: Pairs) -> tuple[Array, Array, Array]:
+def likelihood_data(*pairs: Pairs) -> tuple[Array, Array, Array]:
     """Columns of the likelihood's loss."""
-    return (
-        jnp.asarray(pairs.theta, jnp.float32),
-        jnp.asarray(pairs.condition, jnp.float32),
-        jnp.asarray(pairs.x, jnp.float32),
-    )
+    return _joined([(some.theta, some.condition, some.x) for some in pairs])
+
+
+def _joined(parts: Sequence[tuple]) -> tuple:
+    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return tuple(jnp.asarray(column, jnp.float32) for column in columns)
 
 
 def outcome_data(pairs: Pairs) -> tuple[Array, Array, Array]:
@@ -122,14 +211,18 @@ def outcome_data(pairs: Pairs) -> tuple[Array, Array, Array]:
     )
 
 
-def density_data(pairs: Pairs, prior: Bool[np.ndarray, " object"]) -> tuple[Array]:
-    """Scaled thesis parameters of the parents drawn from one prior."""
-    prior = prior & np.isfinite(pairs.outcomes["dust_temperature"])
-    _, first = np.unique(pairs.parent[prior], return_index=True)
-    theta = pairs.theta[prior][first]
-    temperature = np.log10(pairs.outcomes["dust_temperature"][prior][first])
-    columns = [theta[:, :3], temperature[:, None], theta[:, 3:5]]
-    return (jnp.asarray(np.concatenate(columns, axis=1), jnp.float32),)
+def density_data(pairs: Sequence[Pairs], prior: str) -> tuple[Array]:
+    """Scaled thesis parameters of the smooth parents drawn from one prior."""
+    parts = []
+    for some in pairs:
+        temperature = some.outcomes["dust_temperature"]
+        chosen = (some.prior == prior) & np.isfinite(temperature)
+        _, first = np.unique(some.parent[chosen], return_index=True)
+        theta = some.theta[chosen][first]
+        log_temperature = np.log10(temperature[chosen][first])
+        columns = [theta[:, :3], log_temperature[:, None], theta[:, 3:5]]
+        parts.append((np.concatenate(columns, axis=1),))
+    return _joined(parts)
 
 
 @contextmanager

@@ -153,7 +153,11 @@ class PhotometricTarget(eqx.Module):
 
 
 def photometric_target(model: ShellModel, settings: FitSettings) -> PhotometricTarget:
-    """What a sampler needs to know of a model under these settings."""
+    """What a sampler needs to know of a model under these settings.
+
+    Raises `ParameterError` if the model does not know such shells.
+    """
+    model = model.under(clumpy=settings.prior.is_clumpy)
     floor_mag = float(POGSON * settings.floor)
     return PhotometricTarget(
         PhotometricLikelihood(model.likelihood, model.bands, floor_mag),
@@ -214,6 +218,7 @@ def fit_observations(
         progress: Called with the objects finished and their number.
     """
     settings = settings or FitSettings()
+    model = model.under(clumpy=settings.prior.is_clumpy)
     target = photometric_target(model, settings)
     fits: dict[int, Fit] = {}
     sound: dict[int, Observation] = {}

@@ -14,13 +14,15 @@ A prior file (TOML) names parameters and gives each a density:
     mean = 180.0
     sd = 30.0
 
-Parameters that are not named keep the base prior. The dust temperature is an outcome:
-naming it means that the prior of the six parameters of the thesis, dust temperature
-among them, becomes the product of the named densities and flat ones. With the learned
-joint density $\pi_0$ of these six, the prior of the parameters that are sampled is then
+Parameters that are not named keep the base prior. Shells are smooth unless
+`clump_filling_factor` is named: then it is a parameter as well. The dust temperature is
+an outcome: naming it means that the prior of the six parameters of the thesis, dust
+temperature among them, becomes the product of the named densities and flat ones. With
+the learned joint density $\pi_0$ of these six, and of the filling factor where there
+are clumps, the prior of the parameters that are sampled is then
 
 $$ \pi(\theta) \propto \pi_{\rm base}(\theta)\,
-   \frac{\prod_i \pi_i(s_i)}{\pi_0(s_1, \ldots, s_6)} . $$
+   \frac{\prod_i \pi_i(s_i)}{\pi_0(s_1, \ldots)} . $$
 """
 
 import math
@@ -36,8 +38,19 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from grainlight.core import FileFormatError, Parameter, ParameterError, Parameters
-from grainlight.estimators.shell_model import THESIS_PARAMETERS, ShellModel
-from grainlight.simulators import PRIORS, SHELL_PARAMETERS, ShellPrior, named_prior
+from grainlight.estimators.shell_model import (
+    THESIS_PARAMETERS,
+    ShellModel,
+    thesis_parameters,
+)
+from grainlight.simulators import (
+    CLUMPY_PARAMETERS,
+    FILLING,
+    PRIORS,
+    SHELL_PARAMETERS,
+    ShellPrior,
+    named_prior,
+)
 
 TEMPERATURE = "dust_temperature"
 TEMPERATURES = THESIS_PARAMETERS[TEMPERATURE]
@@ -169,12 +182,20 @@ class PriorChoice:
         bounds = zip(
             SHELL_PARAMETERS.members, self.base.lower, self.base.upper, strict=True
         )
-        return Parameters(
-            tuple(
-                Parameter(m.name, low, high, m.unit, m.scale, m.label)
-                for m, low, high in bounds
-            )
-        )
+        members = [replace(m, lower=low, upper=high) for m, low, high in bounds]
+        return Parameters(tuple(members + [FILLING] * self.is_clumpy))
+
+    @property
+    def is_clumpy(self) -> bool:
+        """Whether the shells have clumps, with their filling factor as a parameter."""
+        return any(name == FILLING.name for name, _ in self.replaced)
+
+    def with_clumps(self) -> "PriorChoice":
+        """The same for shells with clumps, with an even prior unless there is one."""
+        if self.is_clumpy:
+            return self
+        even = Density("uniform", FILLING.lower, FILLING.upper)
+        return replace(self, replaced=(*self.replaced, (FILLING.name, even)))
 
     @classmethod
     def read(cls, name_or_file: str | Path) -> "PriorChoice":
@@ -196,7 +217,7 @@ class PriorChoice:
                 f"the path and the file, or name one of the priors {', '.join(PRIORS)}."
             ) from error
         base = named_prior(str(table.pop("base", "thesis2023")))
-        known = {*SHELL_PARAMETERS.names, TEMPERATURE}
+        known = {*CLUMPY_PARAMETERS.names, TEMPERATURE}
         for name in table:
             if name not in known:
                 raise ParameterError(
@@ -256,7 +277,7 @@ class PriorChoice:
         """Standard deviation of each scaled parameter, taken alone."""
         spread = dict(self.base.scaled_sd)
         for name, density in self.replaced:
-            if name in spread:
+            if name != TEMPERATURE:
                 nodes, mass = density.cells(self.parameters[name])
                 middle = (nodes[1:] + nodes[:-1]) / 2
                 mean = np.sum(mass * middle)
@@ -272,16 +293,32 @@ class PriorChoice:
                 f"of {TEMPERATURE}: only its joint density was learned; got "
                 f"{self.base.name!r}."
             )
+        self._check_clumps(model)
         members = self.parameters.members
         tables = [self.density_of(member.name).cells(member) for member in members]
         nodes, mass = (np.stack(part) for part in zip(*tables, strict=True))
         return ReplacedPrior(
             self,
             None if learned is None else learned.outcomes,
-            None if learned is None else learned.density,
+            None if learned is None else _joint(learned, clumpy=self.is_clumpy),
             jnp.asarray(nodes),
             jnp.asarray(mass),
         )
+
+    def _check_clumps(self, model: ShellModel) -> None:
+        largest = model.largest_filling_factor
+        upper = self.parameters[FILLING.name].upper if self.is_clumpy else 0.0
+        if upper > largest * (1 + 1e-9):
+            raise ParameterError(
+                f"Expected a prior of {FILLING.name} up to {largest:g}, as far as "
+                f"{model.name!r} was trained; got one up to {upper:g}. Give it a "
+                "uniform prior within that."
+            )
+
+
+def _joint(model: ShellModel, *, clumpy: bool) -> eqx.Module | None:
+    """The joint density of the parameters of the thesis."""
+    return model.clumpy_density if clumpy else model.density
 
 
 class ReplacedPrior(eqx.Module):
@@ -303,11 +340,11 @@ class ReplacedPrior(eqx.Module):
 
     def log_prob(self, scaled: Float[Array, " param"]) -> Float[Array, ""]:
         """Log density per unit scaled parameter, up to a constant."""
-        total = self.choice.base.log_prob(scaled)
+        total = self.choice.base.log_prob(scaled[: len(SHELL_PARAMETERS)])
         thesis = None
         if self.density is not None and self.outcomes is not None:
             temperature = self.outcomes(scaled, jnp.zeros(0))
-            thesis = jnp.concatenate([scaled[:3], temperature, scaled[3:5]])
+            thesis = thesis_parameters(scaled, temperature)
             lower, upper = self.density.box.lower, self.density.box.upper
             learned = self.density.log_prob(jnp.clip(thesis, lower, upper))
             total = total - learned
@@ -316,8 +353,8 @@ class ReplacedPrior(eqx.Module):
                 member = THESIS_PARAMETERS[name]
                 value = thesis[THESIS_PARAMETERS.index(name)]
             else:
-                member = SHELL_PARAMETERS[name]
-                value = scaled[SHELL_PARAMETERS.index(name)]
+                member = CLUMPY_PARAMETERS[name]
+                value = scaled[CLUMPY_PARAMETERS.index(name)]
                 if thesis is None and name in self.choice.base.uniform:
                     total = total - math.log(10) * value
             total = total + density.log_prob(member, value)

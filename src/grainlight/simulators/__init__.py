@@ -18,8 +18,11 @@ from grainlight.simulators.mocassin_records import (
 )
 from grainlight.simulators.prior import (
     ANSARI2022,
+    CLUMPY_PARAMETERS,
+    FILLING,
     PRIORS,
     SHELL_PARAMETERS,
+    SMOOTH,
     THESIS2023,
     ShellPrior,
     named_prior,
@@ -29,12 +32,15 @@ from grainlight.simulators.shell import (
     Progress,
     ShellSimulator,
     ShellSpectra,
+    clump_softening,
     luminosity_gain,
     scale_free_mixing,
 )
 
 __all__ = [
     "ANSARI2022",
+    "CLUMPY_PARAMETERS",
+    "FILLING",
     "MocassinGrid",
     "MocassinRun",
     "MocassinRuns",
@@ -45,12 +51,14 @@ __all__ = [
     "RadialTemperature",
     "RunRecord",
     "SHELL_PARAMETERS",
+    "SMOOTH",
     "ShellPrior",
     "ShellSimulator",
     "ShellSpectra",
     "Simulator",
     "THESIS2023",
     "check_simulator",
+    "clump_softening",
     "finished_runs",
     "luminosity_gain",
     "named_prior",

@@ -9,7 +9,13 @@ from jaxtyping import Float
 
 from grainlight.core import ParameterError, Parameters
 from grainlight.dust import SPECIES, GrainSizes, Opacity, mixture_opacity
-from grainlight.simulators.prior import CARBON, SHELL_PARAMETERS, SILICATE
+from grainlight.simulators.prior import (
+    CARBON,
+    CLUMPY_PARAMETERS,
+    FILLING,
+    SHELL_PARAMETERS,
+    SILICATE,
+)
 from grainlight.transfer import (
     Clumps,
     Shell,
@@ -20,25 +26,33 @@ from grainlight.transfer import (
 )
 
 FAINTEST = -60.0
+FILLING_SOFTENING = 0.01
 Progress = Callable[[int, int], None]
 
 
-def scale_free_mixing() -> Float[np.ndarray, "feature inp"]:
+def scale_free_mixing(*, clumpy: bool = False) -> Float[np.ndarray, "feature inp"]:
     r"""What the shape of a spectrum depends on, as rows over parameters and redshift.
 
     Radiative transfer knows no length: at a fixed ratio of radii the spectrum over the
     luminosity depends on $M / R^2$, $a$, $f$, $L / R^2$ and $T_\star$ alone. (Ivezic &
-    Elitzur 1997, MNRAS 287, 799.)
+    Elitzur 1997, MNRAS 287, 799.) With clumps of a fixed relative size it depends on
+    their filling factor besides.
+
+    Args:
+        clumpy: Whether the parameters are `CLUMPY_PARAMETERS`.
     """
-    index = {name: i for i, name in enumerate(SHELL_PARAMETERS.names)}
-    mixing = np.zeros((6, len(index) + 1))
-    rows = (
+    parameters = CLUMPY_PARAMETERS if clumpy else SHELL_PARAMETERS
+    index = {name: i for i, name in enumerate(parameters.names)}
+    mixing = np.zeros((len(index), len(index) + 1))
+    rows = [
         {"dust_mass": 1, "outer_radius": -2},
         {"grain_radius": 1},
         {"silicate_fraction": 1},
         {"sn_luminosity": 1, "outer_radius": -2},
         {"sn_temperature": 1},
-    )
+    ]
+    if clumpy:
+        rows.append({FILLING.name: 1})
     for row, terms in zip(mixing, rows, strict=False):
         for name, power in terms.items():
             row[index[name]] = power
@@ -46,9 +60,23 @@ def scale_free_mixing() -> Float[np.ndarray, "feature inp"]:
     return mixing
 
 
-def luminosity_gain(num_bands: int) -> Float[np.ndarray, "band param"]:
+def clump_softening() -> Float[np.ndarray, " inp"]:
+    """What is added to the filling factor before its logarithm; nan for other inputs.
+
+    The optical depth of a clump goes with one over the filling factor. The softening is
+    somewhat more than a single clump fills.
+    """
+    softening = np.full(len(CLUMPY_PARAMETERS) + 1, np.nan)
+    softening[CLUMPY_PARAMETERS.index(FILLING.name)] = FILLING_SOFTENING
+    return softening
+
+
+def luminosity_gain(
+    num_bands: int, *, clumpy: bool = False
+) -> Float[np.ndarray, "band param"]:
     """Change of every magnitude with the scaled parameters at a fixed shape."""
-    gain = np.zeros((num_bands, len(SHELL_PARAMETERS)))
+    parameters = CLUMPY_PARAMETERS if clumpy else SHELL_PARAMETERS
+    gain = np.zeros((num_bands, len(parameters)))
     gain[:, SHELL_PARAMETERS.index("sn_luminosity")] = -2.5
     return gain
 
