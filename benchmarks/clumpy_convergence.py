@@ -46,6 +46,7 @@ from grainlight.transfer.clumpy import MIRRORED
 DEPTHS = (0.0, 0.1, 1.0, 10.0, 1000.0)
 LARGEST_FILLING = 0.5
 FAINT = 42.5  # mag at 10 Mpc, for a source of 1e5 Lsun
+VISIBLE = 32.0  # mag at 10 Mpc: three beyond the limits of JWST
 FINER = {
     "splits": (2, 3),
     "layers": 6,
@@ -163,16 +164,18 @@ def random_table(generator: np.random.Generator, num: int) -> list[dict]:
         shell, clumps = shell_of(theta), Clumps(share, mirrored=True)
         found = measure(solve_clumpy, shell, clumps, number)
         limit = measure(solve_clumpy, shell, clumps, number, **FINER)
-        warmer, change = off(found, limit, seen(theta, limit))
+        chosen = seen(theta, limit)
+        warmer, change = off(found, limit, chosen)
         depth = shell.optical_depth(0.55)
-        change = np.abs(change) if change.size else np.zeros(1)
+        change = np.abs(change)
         row = {
             "depth": depth,
             "filling": float(share),
             "temperature": warmer,
-            "median": float(np.median(change)),
-            "worst": float(change.max()),
+            "median": float(np.median(change)) if change.size else 0.0,
+            "worst": float(change.max(initial=0)),
             "bands": change.tolist(),
+            "magnitudes": limit.magnitude[chosen].tolist(),
             "seconds": found.seconds,
             "finer_seconds": limit.seconds,
         }
@@ -184,19 +187,25 @@ def random_table(generator: np.random.Generator, num: int) -> list[dict]:
         )
         rows.append(row)
     summary(rows)
+    summary(rows, VISIBLE)
     return rows
 
 
-def summary(rows: list[dict]) -> None:
-    """Print shares within the tolerances, by optical depth."""
-    print("shells within 1 % in T; bands within 5 %; shells with all bands within 5 %")
+def summary(rows: list[dict], faintest: float = np.inf) -> None:
+    """Print shares within the tolerances, by optical depth; of bright bands alone."""
+    words = "" if np.isinf(faintest) else f" brighter than {faintest:g} mag at 10 Mpc"
+    print(f"shells within 1 % in T; bands{words} within 5 %; shells with all of them")
     for low, high in [*zip(DEPTHS[:-1], DEPTHS[1:], strict=True), (0.0, 1000.0)]:
         kept = [row for row in rows if low <= row["depth"] < high]
         if not kept:
             continue
         warm = np.mean([abs(row["temperature"]) < 1 for row in kept])
-        bands = np.concatenate([row["bands"] for row in kept])
-        worst = np.mean([row["worst"] < 5 for row in kept])
+        each = [
+            np.array(row["bands"])[np.array(row["magnitudes"]) < faintest]
+            for row in kept
+        ]
+        bands = np.concatenate(each)
+        worst = np.mean([np.all(some < 5) for some in each])
         seconds = np.mean([row["seconds"] for row in kept])
         print(
             f"tau {low:5g}-{high:<5g} {len(kept):3d} shells {warm:6.1%} "

@@ -91,14 +91,18 @@ def test_mirrored_clumps_give_the_light_of_others():
     )
     np.testing.assert_allclose(mirrored.mean(axis=0), apart.mean(axis=0), rtol=0.03)
     assert np.all(np.std(apart, axis=0) < 0.05 * apart.mean(axis=0))
+    # the same test tells another filling factor
+    fewer = [in_bands(solve(shell, pattern, True, filling=0.1)) for pattern in range(4)]
+    ratio = np.mean(fewer, axis=0) / apart.mean(axis=0)
+    assert np.abs(ratio - 1).max() > 0.06
 
 
-def solve(shell, pattern, mirrored):
+def solve(shell, pattern, mirrored, filling=0.2):
     grid = shell_density(
         np.random.default_rng(pattern),
         shell.dust_mass,
         shell.outer_radius,
-        clumps=Clumps(0.2, mirrored=mirrored),
+        clumps=Clumps(filling, mirrored=mirrored),
     )
     few = GridSettings(star_rays=20_000, cell_rays=4, paths=1_000)
     return solve_grid(1e5, 6000.0, shell.opacity, grid, pattern, few)

@@ -66,7 +66,7 @@ def simulate(
     ] = 0.0,
     mirrored: Annotated[
         bool,
-        typer.Option("--mirrored", help="The same clumps in all octants: 8x cheaper."),
+        typer.Option("--mirrored", help="The same clumps in all octants: cheaper."),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results of --at.")
