@@ -1,7 +1,7 @@
 """How good the packaged model is: likelihood, posteriors of 200 objects, SN 2017eaw.
 
     python benchmarks/ccsn_dust.py [--data FOLDER] [--objects 200] [--floors 0.05 0]
-        [--as-smooth]
+        [--as-smooth] [--split test]
 
 `--objects 0` leaves the posteriors of simulated objects out, which take most of the
 time.
@@ -12,7 +12,8 @@ part of that of the full one. Nothing here was trained or tuned on.
 
 Shells with clumps are judged with their filling factor as a parameter. With
 `--as-smooth` they are fitted as if they were smooth: what leaving clumps out does to
-masses and temperatures.
+masses and temperatures. A data set of another seed than those that were trained on may
+be judged whole: `--split train` takes its largest part.
 """
 
 import argparse
@@ -31,6 +32,7 @@ import numpy as np
 
 from grainlight.core import Status
 from grainlight.datasets import Dataset, Pairs, Recipe, generate
+from grainlight.datasets.dataset import SHARES
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.estimators.shell_rows import likelihood_data
 from grainlight.evaluation import (
@@ -304,13 +306,14 @@ def main() -> None:
     parser.add_argument("--floors", type=float, nargs="+", default=[0.05])
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--as-smooth", action="store_true")
+    parser.add_argument("--split", choices=list(SHARES), default="test")
     parser.add_argument("--out", type=Path, default=Path("results/ccsn-dust"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     data = open_data(given.data)
     clumpy = data.is_clumpy and not given.as_smooth
     model = ShellModel.load(given.model).under(clumpy=clumpy)
-    pairs = data.pairs(jwst_filters(), split="test", variants=1, seed=given.seed)
+    pairs = data.pairs(jwst_filters(), split=given.split, variants=1, seed=given.seed)
     num_param = model.likelihood.num_param
     judged = replace(pairs, theta=pairs.theta[:, :num_param])
     likelihood = judge_likelihood(model, judged, given.seed)
