@@ -215,7 +215,8 @@ def summary(rows: list[dict], faintest: float = np.inf) -> None:
 
 def noise_table(generator: np.random.Generator, num: int) -> list[dict]:
     """Print the noise of the shipped answer."""
-    print("\n3. Noise of the shipped answer: T [%], bands (median, worst) [mag]")
+    print("\n3. Noise of the shipped answer: T [%], bands (median, worst) [mag],")
+    print(f"   worst of those brighter than {VISIBLE:g} mag at 10 Mpc")
     rows = []
     draws = named_prior("thesis2023").sample(generator, num)
     for theta in draws:
@@ -230,18 +231,20 @@ def noise_table(generator: np.random.Generator, num: int) -> list[dict]:
         )
         found = [measure(at_cells, shell, grid, seed, MIRRORED) for seed in range(5)]
         bands = seen(theta, found[0])
-        spread = np.std([one.magnitude for one in found], axis=0, ddof=1)[bands]
-        spread = spread if spread.size else np.zeros(1)
+        every = np.std([one.magnitude for one in found], axis=0, ddof=1)
+        spread = every[bands] if bands.any() else np.zeros(1)
+        visible = every[found[0].magnitude < VISIBLE]
         warm = [one.temperature for one in found]
         row = {
             "depth": shell.optical_depth(0.55),
             "temperature": 100 * float(np.std(warm, ddof=1) / np.mean(warm)),
             "median": float(np.median(spread)),
             "worst": float(spread.max()),
+            "visible": float(visible.max(initial=0)),
         }
         print(
             f"tau {row['depth']:8.3f} T {row['temperature']:5.2f} bands "
-            f"{row['median']:.4f} {row['worst']:.4f}",
+            f"{row['median']:.4f} {row['worst']:.4f} {row['visible']:.4f}",
             flush=True,
         )
         rows.append(row)

@@ -9,11 +9,15 @@ package=$(cd "$(dirname "$0")/.." && pwd)/src/grainlight/estimators/models/ccsn-
 
 grainlight simulate --num-parents 120000 --seed 2023 \
     --prior thesis2023=0.75 --prior ansari2022=0.25 --out "$folder/parents"
-grainlight train "$folder/parents" --out "$folder/model" --minutes 30 --epochs 1000 --seed 1
+grainlight simulate --num-parents CLUMPY --seed 2024 --prior thesis2023 \
+    --largest-filling 0.5 --mirrored --out "$folder/clumps"
+grainlight train "$folder/parents" "$folder/clumps" --variants 20 --variants 200 \
+    --out "$folder/model" --minutes 35 --epochs 1000 --seed 1
 
 mkdir -p "$package"
-for part in . outcomes density; do
+for part in . outcomes density density-clumpy; do
     mkdir -p "$package/$part"
     cp "$folder/model/$part/model.json" "$folder/model/$part/weights.npz" "$package/$part/"
 done
 cp "$folder/parents/dataset.json" "$package/dataset.json"
+cp "$folder/clumps/dataset.json" "$package/dataset-clumpy.json"
