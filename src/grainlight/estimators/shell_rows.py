@@ -110,6 +110,15 @@ class ShellRows:
         """Whether the clump filling factor is a parameter."""
         return any(data.is_clumpy for data in self.datasets)
 
+    def smooth(self, pairs: Sequence[Pairs]) -> list[Pairs]:
+        """Those of the data sets without clumps.
+
+        Args:
+            pairs: Rows of every data set.
+        """
+        together = zip(self.datasets, pairs, strict=True)
+        return [some for data, some in together if not data.is_clumpy]
+
     def likelihood(
         self, cache: Path, *, block_size: int, progress: bool = False
     ) -> tuple[Array, Array, Array] | RowBlocks:

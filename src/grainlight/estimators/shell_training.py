@@ -28,6 +28,7 @@ from grainlight.estimators.shell_model import (
     DENSITY,
     DENSITY_PRIOR,
     OUTCOMES,
+    TEMPERATURE,
     ShellModel,
     density_bounds,
     thesis_parameters,
@@ -118,30 +119,13 @@ def train_shell_model(
     rows = ShellRows.read(
         datasets, jwst_filters(), variants=sizes.variants, most=sizes.most_in_memory
     )
-    smooth = [i for i, data in enumerate(datasets) if not data.is_clumpy]
     for what, pairs in (("training", rows.train), ("validation", rows.held)):
-        _check_enough(what, pairs)
-        if smooth:
-            _check_prior(what, [pairs[i] for i in smooth])
+        _check_enough(what, rows, pairs)
     _claim(folder, datasets)
     cache = cache or folder / ROWS
     _train_likelihood(keys[:2], rows, folder, cache, settings, sizes, progress)
     outcomes = _train_outcomes(keys[2:4], rows, folder, settings, sizes, progress)
-    if smooth:
-        data = [
-            density_data([pairs[i] for i in smooth], DENSITY_PRIOR)
-            for pairs in (rows.train, rows.held)
-        ]
-        place = folder / DENSITY
-        _train_density(keys[4:6], data, density_bounds(), place, settings, progress)
-    if rows.clumpy:
-        largest, place = _largest(datasets), folder / CLUMPY_DENSITY
-        data = [
-            _clumpy_draws(outcomes, largest, num, seed)
-            for seed, num in enumerate(DENSITY_DRAWS)
-        ]
-        bounds = density_bounds(clumpy=True, largest=largest)
-        _train_density(keys[6:8], data, bounds, place, settings, progress)
+    _train_densities(keys[4:], rows, outcomes, folder, settings, progress)
     return ShellModel.load(folder)
 
 
@@ -180,16 +164,15 @@ def _stated(datasets: Sequence[Dataset]) -> list[dict[str, Any]]:
     ]
 
 
-def _check_enough(what: str, pairs: Sequence[Pairs]) -> None:
+def _check_enough(what: str, rows: ShellRows, pairs: Sequence[Pairs]) -> None:
+    """Raise `ParameterError` if nothing is there to train on, or to validate."""
     if any(len(some) == 0 for some in pairs):
         raise ParameterError(
             f"Expected parents of every data set for {what}; got none of one. Simulate "
             "more: a hundred at least, better thousands."
         )
-
-
-def _check_prior(what: str, pairs: Sequence[Pairs]) -> None:
-    if not any((some.prior == DENSITY_PRIOR).any() for some in pairs):
+    smooth = rows.smooth(pairs)
+    if smooth and not any((some.prior == DENSITY_PRIOR).any() for some in smooth):
         raise ParameterError(
             f"Expected parents of the prior {DENSITY_PRIOR} for {what}; got none. "
             "Simulate more: a hundred at least, better thousands."
@@ -215,6 +198,7 @@ def _clumpy_draws(
     table = jnp.asarray(np.concatenate([theta, filling], axis=1), jnp.float32)
     scaled = CLUMPY_PARAMETERS.scale(table)
     temperature = jax.jit(jax.vmap(lambda s: outcomes(s, jnp.zeros(0))))(scaled)
+    temperature = jnp.clip(temperature, *TEMPERATURE.scaled_bounds)
     return (jax.vmap(thesis_parameters)(scaled, temperature),)
 
 
@@ -306,6 +290,32 @@ def _train_outcomes(
     _stop_if_interrupted(trained)
     save_estimator(folder / OUTCOMES, trained.estimator, trained.record)
     return trained.estimator
+
+
+def _train_densities(
+    keys: Key[Array, " 4"],
+    rows: ShellRows,
+    outcomes: Emulator,
+    folder: Path,
+    settings: TrainingSettings,
+    progress: bool,
+) -> None:
+    """The joint densities of smooth shells and of those with clumps, if there are."""
+    if rows.smooth(rows.train):
+        data = [
+            density_data(rows.smooth(pairs), DENSITY_PRIOR)
+            for pairs in (rows.train, rows.held)
+        ]
+        place = folder / DENSITY
+        _train_density(keys[:2], data, density_bounds(), place, settings, progress)
+    if rows.clumpy:
+        largest, place = _largest(rows.datasets), folder / CLUMPY_DENSITY
+        data = [
+            _clumpy_draws(outcomes, largest, num, seed)
+            for seed, num in enumerate(DENSITY_DRAWS)
+        ]
+        bounds = density_bounds(clumpy=True, largest=largest)
+        _train_density(keys[2:], data, bounds, place, settings, progress)
 
 
 def _train_density(
