@@ -13,7 +13,10 @@ from grainlight.estimators import (
     ESTIMATORS,
     Emulator,
     FlowDensity,
+    FlowLikelihood,
     GaussianLikelihood,
+    GaussianPosterior,
+    VariationalLikelihood,
     load_estimator,
     save_estimator,
 )
@@ -35,11 +38,30 @@ MAKERS = {
     "FlowDensity": lambda key: FlowDensity.from_data(
         key, THETA, np.zeros(2), np.ones(2), num_layers=2, width=8
     ),
+    "FlowLikelihood": lambda key: FlowLikelihood.from_data(
+        key, THETA, CONDITION, X, gain=GAIN, widths=(8,), num_layers=2, width=8
+    ),
+    "GaussianPosterior": lambda key: GaussianPosterior.from_data(
+        key, THETA, CONDITION, X, widths=(8, 8), covariance="dense"
+    ),
+    "VariationalLikelihood": lambda key: VariationalLikelihood.from_data(
+        key,
+        *(THETA, CONDITION, X),
+        gain=GAIN,
+        mixing=MIXING,
+        widths=(8, 6),
+        generation_widths=(6,),
+        recognition_widths=(8,),
+        num_latent=3,
+    ),
 }
 ROWS = {
     "GaussianLikelihood": (THETA, CONDITION, X),
     "Emulator": (THETA, CONDITION, X),
     "FlowDensity": (THETA,),
+    "FlowLikelihood": (THETA, CONDITION, X),
+    "GaussianPosterior": (THETA, CONDITION, X),
+    "VariationalLikelihood": (THETA, CONDITION, X),
 }
 
 

@@ -11,15 +11,25 @@ from grainlight.estimators.files import (
     packaged_models,
     save_estimator,
 )
+from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
+from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.masks import hide_bands
 from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.estimators.moments import Moments
 from grainlight.estimators.observed import Kind, observed_log_prob
 from grainlight.estimators.photometric import FIVE_PER_CENT, PhotometricLikelihood
 from grainlight.estimators.photometric_data import PhotometricData
+from grainlight.estimators.presets import (
+    PRESETS,
+    Preset,
+    mixing_without,
+    named_preset,
+)
 from grainlight.estimators.scaling import Scaling
 from grainlight.estimators.settings import TrainingRecord, TrainingSettings
 from grainlight.estimators.training import Training, fit_estimator, train
+from grainlight.estimators.variational import VariationalLikelihood
 
 __all__ = [
     "ESTIMATORS",
@@ -29,23 +39,31 @@ __all__ = [
     "Emulator",
     "FIVE_PER_CENT",
     "FlowDensity",
+    "FlowLikelihood",
     "GaussianLikelihood",
+    "GaussianPosterior",
     "Inputs",
     "Kind",
     "Moments",
     "Outputs",
+    "PRESETS",
     "PhotometricData",
     "PhotometricLikelihood",
+    "Preset",
     "SavedEstimator",
     "Scaling",
     "Training",
     "TrainingRecord",
     "TrainingSettings",
+    "VariationalLikelihood",
     "WholeFeed",
     "find_model",
     "fit_estimator",
+    "hide_bands",
     "load_estimator",
     "make_feed",
+    "mixing_without",
+    "named_preset",
     "observed_log_prob",
     "packaged_models",
     "save_estimator",

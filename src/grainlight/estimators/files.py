@@ -27,8 +27,11 @@ from grainlight.estimators.arrays import (
 )
 from grainlight.estimators.density import FlowDensity
 from grainlight.estimators.emulator import Emulator
+from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
+from grainlight.estimators.gaussian_posterior import GaussianPosterior
 from grainlight.estimators.settings import TrainingRecord
+from grainlight.estimators.variational import VariationalLikelihood
 
 FORMAT = 1
 WORDS, WEIGHTS = "model.json", "weights.npz"
@@ -38,8 +41,13 @@ WORDS, WEIGHTS = "model.json", "weights.npz"
 ESTIMATORS: dict[str, Any] = {
     "Emulator": Emulator,
     "FlowDensity": FlowDensity,
+    "FlowLikelihood": FlowLikelihood,
     "GaussianLikelihood": GaussianLikelihood,
+    "GaussianPosterior": GaussianPosterior,
+    "VariationalLikelihood": VariationalLikelihood,
 }
+#: Their FlowJAX layers keep arrays that must not be traced.
+_UNTRACED = (FlowDensity, FlowLikelihood)
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ def load_estimator(folder_or_name: Path | str) -> SavedEstimator:
 
 def _skeleton(kind: Any, config: dict[str, Any]) -> PyTree:
     blank = jr.key(FORMAT)  # all that is drawn with it is overwritten by the weights
-    if kind is FlowDensity:  # FlowJAX layers keep arrays that must not be traced
+    if kind in _UNTRACED:
         return kind.from_config(blank, **config)
     return eqx.filter_eval_shape(lambda key: kind.from_config(key, **config), blank)
 

@@ -40,18 +40,20 @@ from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.estimators.moments import (
     LOG_TWO_PI,
     Moments,
+    annealed_floor,
     expected_deviance,
+    limited_loss,
     marginal_log_prob,
 )
 from grainlight.networks import (
+    Branches,
+    BranchKind,
     CholeskyHead,
     CorrelationHead,
     ResidualNetwork,
     SourcesHead,
+    Split,
 )
-
-#: Loss of one pair above which it grows as a logarithm only.
-CEILING = 1000.0
 
 
 class GaussianLikelihood(eqx.Module):
@@ -65,6 +67,7 @@ class GaussianLikelihood(eqx.Module):
         inputs: What the network sees of parameters and conditions.
         outputs: Units of the outcome.
         trunk: Shared residual network.
+        branches: Subnetworks of mean and covariance, if any.
         mean: Linear head of the mean, or of the sources whose sum it is.
         cholesky: Linear head of the covariance.
         floor: Least conditional variance, in standardized units.
@@ -76,6 +79,7 @@ class GaussianLikelihood(eqx.Module):
     inputs: Inputs
     outputs: Outputs
     trunk: ResidualNetwork
+    branches: Branches
     mean: eqx.nn.Linear | SourcesHead
     cholesky: CholeskyHead | CorrelationHead
     widths: tuple[int, ...] = eqx.field(static=True)
@@ -97,24 +101,25 @@ class GaussianLikelihood(eqx.Module):
         initial_floor: float = 1.0,
         blur: Sequence[float] | None = None,
         num_sources: int = 1,
+        covariance: BranchKind = "linear",
+        branch_widths: Sequence[int] | None = None,
     ) -> None:
         trunk, mean, cholesky = jr.split(key, 3)
         dim = outputs.gain.shape[0]
+        block: dict = {"activation": activation, "normalization": normalization}
         self.inputs, self.outputs = inputs, outputs
-        self.trunk = ResidualNetwork(
-            trunk,
-            inputs.mixing.shape[0],
-            widths,
-            activation=activation,
-            normalization=normalization,
-        )
+        self.trunk = ResidualNetwork(trunk, inputs.mixing.shape[0], widths, **block)
         size = self.trunk.out_size
+        self.branches = Branches(
+            jr.fold_in(key, 3), size, dim, covariance, branch_widths, **block
+        )
+        size = self.branches.mean_size
         if num_sources > 1:
             self.mean = SourcesHead(mean, size, dim, num_sources)
         else:
             self.mean = eqx.nn.Linear(size, dim, key=mean)
         head = CorrelationHead if blur else CholeskyHead
-        self.cholesky = head(cholesky, size, dim)
+        self.cholesky = head(cholesky, self.branches.covariance_size, dim)
         self.blur = (float(blur[0]), float(blur[1])) if blur else None
         self.widths, self.normalization = tuple(widths), normalization
         self.floor, self.initial_floor = floor, initial_floor
@@ -170,6 +175,8 @@ class GaussianLikelihood(eqx.Module):
             "initial_floor": self.initial_floor,
             "blur": self.blur,
             "num_sources": self.num_sources,
+            "covariance": self.branches.kind,
+            "branch_widths": list(self.branches.widths),
         }
 
     @classmethod
@@ -202,23 +209,28 @@ class GaussianLikelihood(eqx.Module):
         condition: Float[Array, " cond"],
         floor: Float[Array, ""] | float,
     ) -> Moments:
-        features = self.trunk(self.inputs(theta, condition))
+        features = self._features(theta, condition)
         return Moments(self._mean(features), self._factor(features, floor))
 
+    def _features(
+        self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
+    ) -> Split:
+        return self.branches(self.trunk(self.inputs(theta, condition)))
+
     def _factor(
-        self, features: Float[Array, " feature"], floor: Float[Array, ""] | float
+        self, features: Split, floor: Float[Array, ""] | float
     ) -> Float[Array, "dim col"]:
         """The factor of the covariance, with the least noise beside it."""
-        factor = self.cholesky(features, floor)
+        factor = self.cholesky(features.covariance, floor)
         if self.blur is None:
             return factor
         noise = jnp.diag(self.blur[0] / self.outputs.scaling.spread)
         return jnp.concatenate([factor, noise], axis=1)
 
-    def _mean(self, features: Float[Array, " feature"]) -> Float[Array, " dim"]:
+    def _mean(self, features: Split) -> Float[Array, " dim"]:
         if isinstance(self.mean, SourcesHead):
-            return self.mean(features, self.outputs.scaling.spread)
-        return self.mean(features)
+            return self.mean(features.mean, self.outputs.scaling.spread)
+        return self.mean(features.mean)
 
     def moments(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
@@ -245,12 +257,12 @@ class GaussianLikelihood(eqx.Module):
             index: Which dimensions, in any order. A repeated one shares all its scatter
                 but the least noise.
         """
-        features = self.trunk(self.inputs(theta, condition))
+        features = self._features(theta, condition)
         mean = self.outputs.restore(self._mean(features), theta)
         if isinstance(self.cholesky, CholeskyHead):
-            rows = self.cholesky.rows(features, self.floor, index)
+            rows = self.cholesky.rows(features.covariance, self.floor, index)
         else:
-            rows = self.cholesky(features, self.floor)[index]
+            rows = self.cholesky(features.covariance, self.floor)[index]
         rows = self.outputs.scaling.spread[index, None] * rows
         covariance = jnp.matmul(rows, rows.T, precision="highest")
         if self.blur is not None:
@@ -267,9 +279,9 @@ class GaussianLikelihood(eqx.Module):
         if self.blur is None:
             mean, covariance = self.moments_at(theta, condition, index)
             return mean, jnp.diagonal(covariance)
-        features = self.trunk(self.inputs(theta, condition))
+        features = self._features(theta, condition)
         mean = self.outputs.restore(self._mean(features), theta)
-        variance = self.cholesky.variance(features, self.floor)
+        variance = self.cholesky.variance(features.covariance, self.floor)
         variance = self.outputs.scaling.spread**2 * variance + self.blur[0] ** 2
         return mean[index], variance[index]
 
@@ -300,9 +312,9 @@ class GaussianLikelihood(eqx.Module):
     ) -> Float[Array, ""]:
         log_spread = jnp.log(self.outputs.scaling.spread)
         if mask is None and isinstance(self.cholesky, CholeskyHead):
-            features = self.trunk(self.inputs(theta, condition))
+            features = self._features(theta, condition)
             residual = self.outputs.standardize(x, theta) - self._mean(features)
-            white = self.cholesky.whiten(features, floor, residual)
+            white = self.cholesky.whiten(features.covariance, floor, residual)
             squared = jnp.sum(white.residual**2) + self.dim * LOG_TWO_PI
             return -0.5 * squared - white.log_det - jnp.sum(log_spread)
         standard = self._standardized(theta, condition, floor)
@@ -348,11 +360,9 @@ class GaussianLikelihood(eqx.Module):
             )
             value = self._blurred(jnp.exp(level), progress, theta, condition, x, mask)
         else:
-            log_floor = (1 - progress) * np.log(self.initial_floor)
-            floor = jnp.exp(log_floor + progress * np.log(self.floor))
+            floor = annealed_floor(progress, self.initial_floor, self.floor)
             value = -self._log_prob(x, theta, condition, mask, floor)
-        beyond = jnp.maximum(value - CEILING, 0.0)
-        return jnp.minimum(value, CEILING) + jnp.log1p(beyond)
+        return limited_loss(value)
 
     def _blurred(
         self,
@@ -364,7 +374,7 @@ class GaussianLikelihood(eqx.Module):
         mask: Bool[Array, " dim"] | None,
     ) -> Float[Array, ""]:
         """Expected objective under white noise; without correlations at first."""
-        features = self.trunk(self.inputs(theta, condition))
+        features = self._features(theta, condition)
         spread = self.outputs.scaling.spread
         there = jnp.ones(self.dim, bool) if mask is None else mask
         x = jnp.where(there, x, 0.0)
@@ -372,13 +382,13 @@ class GaussianLikelihood(eqx.Module):
         residual = jnp.where(there, residual, 0.0)
 
         def variances() -> Float[Array, ""]:
-            variance = spread**2 * self.cholesky.variance(features, self.floor)
-            total = variance + noise**2
+            variance = self.cholesky.variance(features.covariance, self.floor)
+            total = spread**2 * variance + noise**2
             terms = jnp.log(total) + (residual**2 + noise**2) / total
             return jnp.sum(jnp.where(there, terms, 0.0))
 
         def covariance() -> Float[Array, ""]:
-            factor = spread[:, None] * self.cholesky(features, self.floor)
+            factor = spread[:, None] * self.cholesky(features.covariance, self.floor)
             total = jnp.matmul(factor, factor.T) + noise**2 * jnp.eye(self.dim)
             both = there[:, None] & there[None, :]
             total = jnp.where(both, total, jnp.eye(self.dim))

@@ -1,4 +1,4 @@
-"""The Gaussian itself: moments, densities, and the objective under noise."""
+"""The Gaussian itself: moments, densities, and the objectives."""
 
 import equinox as eqx
 import jax
@@ -8,6 +8,8 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
+#: Loss of one pair above which it grows as a logarithm only.
+CEILING = 1000.0
 
 
 class Moments(eqx.Module):
@@ -48,6 +50,19 @@ def marginal_log_prob(
     factor = jnp.linalg.cholesky(jnp.where(both, covariance, jnp.eye(residual.size)))
     full = gaussian_log_prob(jnp.where(mask, residual, 0.0), factor)
     return full + 0.5 * LOG_TWO_PI * jnp.sum(~mask)
+
+
+def limited_loss(value: Float[Array, ""]) -> Float[Array, ""]:
+    """A loss that grows as a logarithm beyond `CEILING`."""
+    beyond = jnp.maximum(value - CEILING, 0.0)
+    return jnp.minimum(value, CEILING) + jnp.log1p(beyond)
+
+
+def annealed_floor(
+    progress: Float[Array, ""], initial: float, final: float
+) -> Float[Array, ""]:
+    """A least variance on its geometric way from `initial` to `final`."""
+    return jnp.exp((1 - progress) * np.log(initial) + progress * np.log(final))
 
 
 @jax.custom_vjp

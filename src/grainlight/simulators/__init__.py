@@ -1,5 +1,6 @@
 """From parameters to light: simulators and the priors of their parameters."""
 
+from grainlight.simulators.conjugate import ConjugateGaussian, Gaussian
 from grainlight.simulators.mocassin import MocassinRuns, run_shell, run_shells
 from grainlight.simulators.mocassin_input import (
     MocassinGrid,
@@ -40,7 +41,9 @@ from grainlight.simulators.shell import (
 __all__ = [
     "ANSARI2022",
     "CLUMPY_PARAMETERS",
+    "ConjugateGaussian",
     "FILLING",
+    "Gaussian",
     "MocassinGrid",
     "MocassinRun",
     "MocassinRuns",
