@@ -11,7 +11,12 @@ from grainlight.core import ParameterError
 from grainlight.datasets import Pairs
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.estimators.shell_rows import likelihood_data
-from grainlight.evaluation.accuracy import Accuracy, Errors, measure_accuracy
+from grainlight.evaluation.accuracy import (
+    Accuracy,
+    Errors,
+    measure_accuracy,
+    measure_errors,
+)
 from grainlight.evaluation.comparison import LossDistribution, describe_losses
 from grainlight.evaluation.correlation import MeanCorrelation, measure_correlation
 from grainlight.evaluation.gaussian import GaussianPrediction
@@ -110,7 +115,7 @@ def judge_likelihood(model: ShellModel, pairs: Pairs, seed: int) -> LikelihoodQu
         noise_mag=least,
         accuracy=measure_accuracy(prediction, noisy, model.bands),
         with_errors=measure_accuracy(wide, observed, model.bands),
-        errors=measure_accuracy(prediction, x, model.bands, x < FAINTEST).errors,
+        errors=measure_errors(mean, x, model.bands, x < FAINTEST),
         reliability={
             "all bands": measure_reliability(prediction, noisy),
             "random bands": measure_reliability(prediction, noisy, some),
