@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy.table import Table
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grainlight.estimators import TrainingRecord
@@ -138,7 +139,7 @@ def _figures(
         yield "density_ranks.png", _figure_of(plot_density_ranks(posteriors.density))
 
 
-def _figure_of(ax: plt.Axes) -> Figure:
+def _figure_of(ax: Axes) -> Figure:
     assert isinstance(ax.figure, Figure)
     return ax.figure
 
