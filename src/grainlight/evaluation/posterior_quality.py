@@ -79,7 +79,7 @@ class PosteriorQuality:
     density: DensityRanks
     expected: ExpectedCoverage
     errors: Errors
-    offset: Float[np.ndarray, "object param"]
+    offset: Float[np.ndarray, "object scaled"]
     chi_squared_a_band: float
 
     @property
