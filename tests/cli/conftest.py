@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from grainlight.cli import app
+from grainlight.cli import app, evaluate
 from grainlight.cli import fit as command
 from grainlight.sampling import Settings
 from grainlight.sampling.fit import FitSettings
@@ -26,6 +26,8 @@ def grainlight(monkeypatch, capsys):
     monkeypatch.setattr(app, "_watch_signals", lambda: None)
     quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
     monkeypatch.setattr(command, "FitSettings", partial(FitSettings, sampler=quick))
+    few = partial(FitSettings, sampler=quick, num_draws=100)
+    monkeypatch.setattr(evaluate, "FitSettings", few)
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["grainlight", *map(str, words)])

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from scipy import stats
 
 from grainlight.core import ParameterError
 from grainlight.evaluation import (
@@ -13,6 +14,7 @@ from grainlight.evaluation import (
     fraction_below,
     measure_coverage,
     measure_density_ranks,
+    rank_densities,
     rank_of_truth,
     sbc_ranks,
     uniformity_pvalue,
@@ -155,6 +157,31 @@ def test_density_ranks_are_uniform_for_the_exact_posterior_only(
     assert (measure_density_ranks(fraction).pvalue > FALSE_ALARM) is calibrated
 
 
+@pytest.mark.parametrize(("width", "calibrated"), WIDTHS)
+def test_highest_density_regions_cover_for_the_exact_posterior_only(
+    correlated, width, calibrated
+):
+    truth, noise, factor = correlated
+    draws = width * noise @ factor.T
+    precision = np.linalg.inv(factor @ factor.T) / width**2
+    value = [
+        -0.5 * np.einsum("...i,ij,...j->...", part, precision, part)
+        for part in (draws, truth)
+    ]
+    ranks = measure_density_ranks(rank_densities(*value))
+    density = log_density(width * factor)
+    assert ranks.fraction[7] == density_rank(density, draws[7], truth[7])
+    histogram = ranks.histogram()
+    assert histogram.count.sum() == len(truth)
+    assert histogram.count.size == 10
+    assert histogram.pvalue == pytest.approx(stats.chi2.sf(histogram.chi_squared, 9))
+    assert (histogram.pvalue > FALSE_ALARM) is calibrated
+    coverage = ranks.coverage()
+    assert bool(np.all(coverage.pvalue > FALSE_ALARM)) is calibrated
+    exact = stats.chi2.cdf(stats.chi2.ppf(coverage.level, 2) * width**2, 2)
+    assert np.all(np.abs(coverage.fraction[:, 0] - exact) < 2.5 * coverage.chance)
+
+
 def test_density_ranks_see_a_correlation_that_intervals_cannot(correlated):
     truth, noise, _ = correlated
     density = log_density(np.eye(2))
@@ -170,3 +197,6 @@ def test_density_rank_follows_the_weights():
     weight = np.array([0.2, 0.2, 0.6])
     rank = density_rank(lambda t: -np.abs(t[:, 0]), draws, np.array([0.5]), weight)
     assert rank == pytest.approx(0.8)
+    value = -np.abs(draws[:, 0])[None]
+    many = rank_densities(value, np.array([-0.5]), weight[None])
+    assert many[0] == pytest.approx(0.8)

@@ -11,6 +11,7 @@ import jax
 import typer
 
 from grainlight.cli.describe import describe
+from grainlight.cli.evaluate import evaluate
 from grainlight.cli.filters import list_filters
 from grainlight.cli.fit import fit
 from grainlight.cli.import_grid import import_own
@@ -37,6 +38,7 @@ app.command()(fit)
 app.command()(simulate)
 app.command()(describe)
 app.command()(train)
+app.command()(evaluate)
 app.command()(mocassin)
 app.command("import")(import_own)
 app.command("filters")(list_filters)

@@ -111,6 +111,7 @@ class Dataset:
         variants: int,
         seed: int,
         clumpy: bool | None = None,
+        progress: Progress | None = None,
     ) -> Pairs:
         """Photometry of the parents of a split at random redshifts.
 
@@ -121,13 +122,17 @@ class Dataset:
             seed: Seed of the redshifts.
             clumpy: Whether the clump filling factor is a parameter, one for smooth
                 shells; if not given, it is where there are clumps.
+            progress: Called with the shards read and their number.
         """
         clumpy = self.is_clumpy if clumpy is None else clumpy
         parameters = CLUMPY_PARAMETERS if clumpy else SHELL_PARAMETERS
-        parts = [
-            _shard_pairs(table, parameters, filters, split, variants, seed)
-            for table in self.shards()
-        ]
+        parts = []
+        for number, table in enumerate(self.shards(), 1):
+            parts.append(
+                _shard_pairs(table, parameters, filters, split, variants, seed)
+            )
+            if progress is not None:
+                progress(number, self.recipe.num_shards)
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         theta, condition, x, parent, prior, outcomes = columns
         names = ("dust_temperature", "optical_depth", "energy_error")

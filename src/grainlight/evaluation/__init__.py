@@ -6,14 +6,29 @@ from grainlight.evaluation.accuracy import (
     measure_accuracy,
     measure_errors,
 )
+from grainlight.evaluation.comparison import (
+    LossDistribution,
+    PairedDifference,
+    compare_errors,
+    compare_losses,
+    describe_losses,
+)
+from grainlight.evaluation.correlation import MeanCorrelation, measure_correlation
 from grainlight.evaluation.coverage import (
     Coverage,
     DensityRanks,
     density_rank,
     measure_coverage,
     measure_density_ranks,
+    rank_densities,
 )
 from grainlight.evaluation.gaussian import Distances, GaussianPrediction
+from grainlight.evaluation.likelihood_quality import (
+    LikelihoodQuality,
+    judge_likelihood,
+)
+from grainlight.evaluation.mock_objects import MockObjects, make_mock_objects
+from grainlight.evaluation.posterior_quality import PosteriorQuality, judge_posteriors
 from grainlight.evaluation.predictive import (
     Predictive,
     Residuals,
@@ -33,7 +48,9 @@ from grainlight.evaluation.ranks import (
     uniformity_pvalue,
 )
 from grainlight.evaluation.reliability import Reliability, measure_reliability
+from grainlight.evaluation.tarp import ExpectedCoverage, measure_expected_coverage
 from grainlight.evaluation.trust import Trust, judge_fit, predictive_probability
+from grainlight.evaluation.two_sample import TwoSample, classify_samples
 
 __all__ = [
     "Accuracy",
@@ -41,7 +58,14 @@ __all__ = [
     "DensityRanks",
     "Distances",
     "Errors",
+    "ExpectedCoverage",
     "GaussianPrediction",
+    "LikelihoodQuality",
+    "LossDistribution",
+    "MeanCorrelation",
+    "MockObjects",
+    "PairedDifference",
+    "PosteriorQuality",
     "Predictive",
     "RankHistogram",
     "Ranks",
@@ -49,20 +73,31 @@ __all__ = [
     "Residuals",
     "SedPrediction",
     "Trust",
+    "TwoSample",
     "adjust_pvalues",
     "chi_squared_of_draws",
+    "classify_samples",
+    "compare_errors",
+    "compare_losses",
     "density_rank",
+    "describe_losses",
     "fraction_below",
     "judge_fit",
+    "judge_likelihood",
+    "judge_posteriors",
+    "make_mock_objects",
     "measure_accuracy",
+    "measure_correlation",
     "measure_coverage",
     "measure_density_ranks",
     "measure_errors",
+    "measure_expected_coverage",
     "measure_reliability",
     "measure_residuals",
     "predict_posterior",
     "predict_sed",
     "predictive_probability",
+    "rank_densities",
     "rank_of_truth",
     "sbc_ranks",
     "uniformity_pvalue",

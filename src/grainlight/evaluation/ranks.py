@@ -45,6 +45,11 @@ class RankHistogram:
     chance: Float[np.ndarray, " bin"]
     pvalue: float
 
+    @property
+    def chi_squared(self) -> float:
+        """Squared distance of the counts from those expected, over the expected."""
+        return float(np.sum((self.count - self.expected) ** 2 / self.expected))
+
 
 @dataclass(frozen=True, eq=False)
 class Ranks:

@@ -16,6 +16,8 @@ from grainlight.report.dataset_card import (
     plot_variants,
 )
 from grainlight.report.dataset_folder import CARD_FILES, write_card
+from grainlight.report.evaluation import Evaluation, run_evaluation
+from grainlight.report.evaluation_folder import EVALUATION_FILES, write_judged
 from grainlight.report.filters import plot_filters
 from grainlight.report.fits import FitRun, run_fits
 from grainlight.report.folder import (
@@ -25,35 +27,55 @@ from grainlight.report.folder import (
     versions,
     write_fit,
 )
+from grainlight.report.quality import (
+    plot_correlation,
+    plot_density_ranks,
+    plot_difference,
+    plot_expected_coverage,
+    plot_losses,
+    plot_regions,
+    plot_training,
+)
 from grainlight.report.sed import plot_sed
 from grainlight.report.table import tabulate_posterior, write_reasons, write_trust
 
 __all__ = [
     "CARD_FILES",
+    "EVALUATION_FILES",
     "OUTCOMES",
     "Column",
+    "Evaluation",
     "FitRun",
     "describe_columns",
     "new_folder",
     "plot_corner",
+    "plot_correlation",
     "plot_coverage",
+    "plot_density_ranks",
+    "plot_difference",
     "plot_errors",
     "plot_evenness",
+    "plot_expected_coverage",
     "plot_filters",
+    "plot_losses",
     "plot_magnitudes",
     "plot_parameters",
     "plot_ranks",
+    "plot_regions",
     "plot_reliability",
     "plot_sed",
+    "plot_training",
     "plot_undetected",
     "plot_variants",
     "predicted_sed",
+    "run_evaluation",
     "run_fits",
     "tabulate_posterior",
     "trust_of",
     "versions",
     "write_card",
     "write_fit",
+    "write_judged",
     "write_reasons",
     "write_trust",
 ]
