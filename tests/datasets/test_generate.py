@@ -182,6 +182,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
     assert contents(folder) == contents(expected)
 
 
+@pytest.mark.slow
 def test_shells_with_clumps_have_their_filling_factor(tmp_path):
     recipe = Recipe(
         2,

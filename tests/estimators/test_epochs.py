@@ -198,6 +198,7 @@ def test_a_checkpoint_of_rows_fed_in_another_way_is_refused(untrained, rows, tmp
             fit_estimator(jr.key(2), untrained, other, HELD, settings, folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_streaming_ends_as_well_as_training_in_memory(untrained, rows):
     """Over some keys the final losses agree; on a tenth of the rows they do not."""
 

@@ -74,6 +74,7 @@ def test_settings_that_cannot_work_are_refused(options, match):
         FitSettings(**options)
 
 
+@pytest.mark.slow
 def test_fits_of_a_table_hold_predictions_and_messages(model):
     objects = [observe("good"), observe("far", redshift=0.5)]
     quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
@@ -119,6 +120,19 @@ def test_a_fraction_that_leaves_no_room_is_refused():
         Settings(mixture_fraction=0.95)
 
 
+def test_the_target_has_clumps_where_they_have_a_prior(clumpy_model_folder):
+    model = ShellModel.load(clumpy_model_folder)
+    data = PhotometricData.from_observations([observe()], model.bands, num_slots=8)[0]
+    smooth = FitSettings()
+    clumpy = replace(smooth, prior=smooth.prior.with_clumps())
+    for settings, num_parameters in ((smooth, 6), (clumpy, 7)):
+        target = photometric_target(model, settings)
+        assert len(target.parameters) == num_parameters
+        point = (target.parameters.lower + target.parameters.upper) / 2
+        assert np.isfinite(target.log_likelihood(point, data))
+
+
+@pytest.mark.slow
 def test_clumps_are_fitted_where_they_have_a_prior(clumpy_model_folder):
     model = ShellModel.load(clumpy_model_folder)
     quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)

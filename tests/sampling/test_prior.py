@@ -106,7 +106,7 @@ def test_clumps_are_a_parameter_where_they_have_a_prior(model, clumpy_model_fold
         0.5 / 12**0.5, rel=1e-3
     )
     prior = even.prior(clumpy)
-    draws = np.asarray(prior.sample(jr.key(1), 4_000))
+    draws = np.asarray(prior.sample(jr.key(1), 500))
     assert stats.kstest(draws[:, 6], "uniform", (0, 0.5)).pvalue > 1e-6
     points = np.append(POINTS, [[0.1], [0.4]], axis=1)
     values = jax.vmap(prior.log_prob)(jnp.asarray(points))

@@ -142,6 +142,7 @@ class Drafted(Problems):
         return jnp.where(jnp.isfinite(found), found, 0.0)
 
 
+@pytest.mark.slow
 def test_a_draft_shows_the_way_and_changes_nothing():
     kinds = ("banana", "nowhere")
     data = jnp.array([KINDS.index(kind) for kind in kinds])
