@@ -214,12 +214,6 @@ def invented(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def invented_many(tmp_path_factory):
-    """Enough parents to judge posteriors of the 28 that are for tests."""
-    return invent(tmp_path_factory.mktemp("invented") / "many", 800, shard_size=400)
-
-
-@pytest.fixture(scope="session")
 def invented_clumps(tmp_path_factory):
     """The same with clumps."""
     folder = tmp_path_factory.mktemp("invented") / "clumps"

@@ -13,7 +13,6 @@ ALWAYS = {
     "losses.png",
     "correlation.png",
 }
-WITH_OBJECTS = {"parameters.ecsv", "ranks.png", "coverage.png", "density_ranks.png"}
 
 
 def read(folder):
@@ -47,26 +46,6 @@ def test_a_likelihood_is_judged_once(
     assert "--overwrite" in error
     assert grainlight(*words, "--overwrite", "--seed", 8)[0] == 0
     assert read(out)["seed"] == 8
-
-
-@pytest.mark.slow
-def test_posteriors_are_judged(grainlight, invented_many, tmp_path, shell_model_folder):
-    out = tmp_path / "judged"
-    words = ("evaluate", shell_model_folder, invented_many.folder, "--out", out)
-    # the model was never trained: with less of an error its posteriors are needles
-    status, shown, _ = grainlight(*words, "--objects", 20, "--floor", 0.9)
-    assert status == 0
-    assert "20 posteriors" in shown
-    assert {path.name for path in out.iterdir()} == ALWAYS | WITH_OBJECTS
-    found = read(out)["posteriors"]
-    assert sum(found["status"].values()) == found["num_objects"] == 20
-    assert found["floor"] == 0.9
-    assert 0 < found["limits_mean"] < 38
-    assert len(found["quantile_of_truth"]) == found["num_judged"]
-    assert sum(found["density_ranks"]["count"]) == found["num_judged"]
-    table = Table.read(out / "parameters.ecsv")
-    assert list(table["parameter"][:2]) == ["dust_mass", "grain_radius"]
-    assert table["rank_pvalue"][0] == pytest.approx(found["rank_pvalue"]["dust_mass"])
 
 
 def test_shells_with_clumps_are_judged_with_them_or_as_if_smooth(
