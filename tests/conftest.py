@@ -4,6 +4,7 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ["MPLBACKEND"] = "Agg"
 
@@ -42,9 +43,13 @@ numba.njit = njit
 from grainlight.datasets import Dataset, Recipe  # noqa: E402
 from grainlight.datasets.generate import draw_shard, write_shard  # noqa: E402
 from grainlight.estimators import (  # noqa: E402
+    ClumpyLikelihood,
+    EffectiveEmulator,
+    EffectiveShell,
     Emulator,
     FlowDensity,
     GaussianLikelihood,
+    Inputs,
     save_estimator,
 )
 from grainlight.estimators.shell_model import density_bounds  # noqa: E402
@@ -81,59 +86,106 @@ def reference_data() -> Callable[[str], Path]:
     return find
 
 
-def untrained_model(folder: Path, *, clumpy: bool = False) -> Path:
-    """A model of dusty supernovae that was never trained, for tests of what uses one.
+class Invented(NamedTuple):
+    """Made-up shells whose magnitudes follow the luminosity and a slope; no more."""
 
-    Its magnitudes follow the luminosity and a slope with the band; nothing else.
-    """
-    bands = jwst_filters().names
+    theta: np.ndarray
+    redshift: np.ndarray
+    x: np.ndarray
+    temperature: np.ndarray
+    filling: np.ndarray
+
+    @property
+    def thesis(self) -> np.ndarray:
+        """Parameters of the thesis, dust temperature among them."""
+        parts = (self.theta[:, :3], self.temperature, self.theta[:, 3:5])
+        return np.concatenate(parts, axis=1)
+
+
+def invented_shells(num_bands: int) -> Invented:
+    """Draw 400 of them."""
     generator = np.random.default_rng(0)
     theta = THESIS2023.sample(generator, 400)
     logged = [member.scale == "log10" for member in SHELL_PARAMETERS.members]
     theta[:, logged] = np.log10(theta[:, logged])
-    slope = np.linspace(0, -4, len(bands))
+    slope = np.linspace(0, -4, num_bands)
     x = 32 - 2.5 * (theta[:, 3:4] - 5) + slope
     x = x + generator.normal(0, 0.3, (400, 1)) + generator.normal(0, 0.1, x.shape)
     redshift = generator.uniform(1e-4, 0.015, (400, 1))
     temperature = 2 + 0.25 * (theta[:, 3:4] - 5) + generator.normal(0, 0.1, (400, 1))
-    thesis = np.concatenate([theta[:, :3], temperature, theta[:, 3:5]], axis=1)
     filling = generator.uniform(0, 0.5, (400, 1))
-    if clumpy:
-        theta = np.concatenate([theta, filling], axis=1)
-    softening = clump_softening() if clumpy else None
-    mixing = scale_free_mixing(clumpy=clumpy)
+    return Invented(theta, redshift, x, temperature, filling)
+
+
+def _single(*parts: np.ndarray) -> tuple[jax.Array, ...]:
+    return tuple(jnp.asarray(part, jnp.float32) for part in parts)
+
+
+def untrained_model(folder: Path, *, clumpy: bool = False) -> Path:
+    """A model of dusty supernovae that was never trained, for tests of what uses one.
+
+    Args:
+        folder: Where it is saved.
+        clumpy: Whether it has a part that knows clumps.
+    """
+    bands = jwst_filters().names
+    shells = invented_shells(len(bands))
+    mixing = scale_free_mixing()
+    added: dict = {"blur": (0.01, 0.1), "num_sources": 3} if clumpy else {}
     likelihood = GaussianLikelihood.from_data(
         jr.key(0),
-        *(jnp.asarray(part, jnp.float32) for part in (theta, redshift, x)),
+        *_single(shells.theta, shells.redshift, shells.x),
         mixing=mixing,
-        gain=luminosity_gain(len(bands), clumpy=clumpy),
-        softening=softening,
+        gain=luminosity_gain(len(bands)),
         widths=(8,),
+        **added,
     )
-    empty = jnp.zeros((400, 0))
     outcomes = Emulator.from_data(
         jr.key(1),
-        *(jnp.asarray(part, jnp.float32) for part in (theta, empty, temperature)),
+        *_single(shells.theta, np.zeros((400, 0)), shells.temperature),
         mixing=mixing[:-1, :-1],
-        softening=None if softening is None else softening[:-1],
         widths=(8,),
     )
     density = FlowDensity.from_data(
-        jr.key(2), jnp.asarray(thesis, jnp.float32), *density_bounds()
+        jr.key(2), *_single(shells.thesis), *density_bounds()
     )
     meta = {"bands": list(bands), "redshifts": [1e-4, 0.015]}
     meta["density_prior"] = "thesis2023"
-    if clumpy:
-        meta["largest_filling_factor"] = 0.5
-        thesis = np.concatenate([thesis, filling], axis=1)
-        more = FlowDensity.from_data(
-            jr.key(3), jnp.asarray(thesis, jnp.float32), *density_bounds(clumpy=True)
-        )
-        save_estimator(folder / "density-clumpy", more)
     save_estimator(folder, likelihood, meta=meta)
     save_estimator(folder / "outcomes", outcomes)
     save_estimator(folder / "density", density)
+    if clumpy:
+        _save_clumps(folder / "clumps", shells, likelihood, outcomes, meta)
     return folder
+
+
+def _save_clumps(folder, shells, likelihood, outcomes, meta):
+    """The part of a model that knows clumps."""
+    theta = np.concatenate([shells.theta, shells.filling], axis=1)
+    thesis = np.concatenate([shells.thesis, shells.filling], axis=1)
+    mixing, softening = scale_free_mixing(clumpy=True), clump_softening()
+    inputs = Inputs.from_data(theta, shells.redshift, mixing, softening)
+    plain = Inputs.from_data(
+        theta, np.zeros((400, 0)), mixing[:-1, :-1], softening[:-1]
+    )
+    residual = GaussianLikelihood.from_data(
+        jr.key(4),
+        *_single(theta, shells.redshift, shells.x - shells.x.mean(axis=1)[:, None]),
+        mixing=mixing,
+        softening=softening,
+        widths=(8,),
+        blur=(0.01, 0.1),
+    )
+    whole = ClumpyLikelihood(
+        EffectiveShell(jr.key(5), likelihood, inputs, widths=(8,)), residual
+    )
+    emulator = EffectiveEmulator(jr.key(6), outcomes, plain, widths=(8,))
+    density = FlowDensity.from_data(
+        jr.key(3), *_single(thesis), *density_bounds(clumpy=True)
+    )
+    save_estimator(folder, whole, meta=meta | {"largest_filling_factor": 0.5})
+    save_estimator(folder / "outcomes", emulator)
+    save_estimator(folder / "density", density)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,15 @@ import pytest
 
 from grainlight.estimators import (
     ESTIMATORS,
+    ClumpyLikelihood,
+    EffectiveEmulator,
+    EffectiveShell,
     Emulator,
     FlowDensity,
     FlowLikelihood,
     GaussianLikelihood,
     GaussianPosterior,
+    Inputs,
     VariationalLikelihood,
     load_estimator,
     save_estimator,
@@ -28,7 +32,41 @@ X = 20 + THETA @ np.array([[1.0, 2.0, 0.0], [0.5, -1.0, 1.0]])
 GAIN = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
 MIXING = np.array([[1.0, -2.0, 0.0], [0.0, 1.0, 1.0]])
 
+BLUR = (0.01, 0.1)
+
+
+def smooth_likelihood(key):
+    return GaussianLikelihood.from_data(
+        key,
+        *(THETA[:, :1], CONDITION, X),
+        gain=GAIN[:, :1],
+        widths=(8,),
+        blur=BLUR,
+        num_sources=2,
+    )
+
+
+def clumpy_likelihood(key):
+    smooth, effective, residual = jr.split(key, 3)
+    inputs = Inputs.from_data(THETA, CONDITION)
+    return ClumpyLikelihood(
+        EffectiveShell(effective, smooth_likelihood(smooth), inputs, widths=(6,)),
+        GaussianLikelihood.from_data(
+            residual, THETA, CONDITION, X - X.mean(axis=0), widths=(6,), blur=BLUR
+        ),
+    )
+
+
+def effective_emulator(key):
+    smooth, effective = jr.split(key)
+    emulator = Emulator.from_data(smooth, THETA[:, :1], CONDITION, X, widths=(8,))
+    inputs = Inputs.from_data(THETA, CONDITION)
+    return EffectiveEmulator(effective, emulator, inputs, widths=(6,))
+
+
 MAKERS = {
+    "ClumpyLikelihood": clumpy_likelihood,
+    "EffectiveEmulator": effective_emulator,
     "GaussianLikelihood": lambda key: GaussianLikelihood.from_data(
         key, THETA, CONDITION, X, gain=GAIN, mixing=MIXING, widths=(8, 8)
     ),
@@ -56,6 +94,8 @@ MAKERS = {
     ),
 }
 ROWS = {
+    "ClumpyLikelihood": (THETA, CONDITION, X),
+    "EffectiveEmulator": (THETA, CONDITION, X),
     "GaussianLikelihood": (THETA, CONDITION, X),
     "Emulator": (THETA, CONDITION, X),
     "FlowDensity": (THETA,),

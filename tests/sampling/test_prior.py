@@ -95,7 +95,7 @@ def test_a_prior_of_the_temperature_divides_by_the_learned_density(model):
 
 
 def test_clumps_are_a_parameter_where_they_have_a_prior(model, clumpy_model_folder):
-    clumpy = ShellModel.load(clumpy_model_folder)
+    clumpy = ShellModel.load(clumpy_model_folder).under(clumpy=True)
     smooth = PriorChoice(THESIS)
     even = smooth.with_clumps()
     assert even.with_clumps() is even
@@ -131,20 +131,20 @@ def test_a_prior_of_clumps_stays_where_the_model_was_trained(
         even.prior(model)
     with pytest.raises(ParameterError, match="inside 0 to 0.5"):
         PriorChoice(THESIS, (("clump_filling_factor", Density("uniform", 0, 0.8)),))
-    clumpy = ShellModel.load(clumpy_model_folder)
+    clumpy = ShellModel.load(clumpy_model_folder).under(clumpy=True)
     clumpy.meta["largest_filling_factor"] = 0.3
     with pytest.raises(ParameterError, match=r"up to 0.3, .* up to 0.5"):
         even.prior(clumpy)
 
 
 def test_a_prior_of_the_temperature_knows_of_clumps(clumpy_model_folder):
-    clumpy = ShellModel.load(clumpy_model_folder)
+    clumpy = ShellModel.load(clumpy_model_folder).under(clumpy=True)
     normal = Density("normal", 120.0, 30.0)
     choice = PriorChoice(THESIS, (("dust_temperature", normal),)).with_clumps()
     points = jnp.asarray(np.append(POINTS, [[0.1], [0.4]], axis=1))
     temperature = jax.vmap(clumpy.dust_temperature)(points)
     thesis = jax.vmap(clumpy.thesis_parameters)(points)
-    learned = np.asarray(jax.vmap(clumpy.clumpy_density.log_prob)(thesis))
+    learned = np.asarray(jax.vmap(clumpy.density.log_prob)(thesis))
     expected = stats.norm.logpdf(temperature, 120, 30) + np.log(temperature) - learned
     values = jax.vmap(choice.prior(clumpy).log_prob)(points)
     assert values[1] - values[0] == pytest.approx(

@@ -9,6 +9,7 @@ import typer
 
 from grainlight.datasets import Dataset
 from grainlight.estimators import TrainingSettings
+from grainlight.estimators.shell_model import ShellModel
 from grainlight.estimators.shell_training import Sizes, train_shell_model
 
 
@@ -36,6 +37,12 @@ def train(
             min=1, help="Redshifts of each parent; repeated, for every folder. [4]"
         ),
     ] = None,
+    smooth: Annotated[
+        str | None,
+        typer.Option(
+            help="Trained model of smooth shells, in place of a folder of such."
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(help="Folder of the rows of a large data set; else in --out."),
@@ -44,7 +51,7 @@ def train(
     """Train likelihood, dust temperature and joint prior on simulated parents.
 
     Smooth shells and such with clumps are two folders: simulate them apart, and give
-    both.
+    both. What clumps change is learned beside smooth shells, in as much time again.
     """
     settings = TrainingSettings(
         num_epochs=epochs,
@@ -58,6 +65,7 @@ def train(
         [Dataset.open(folder) for folder in data],
         out,
         settings,
+        smooth=None if smooth is None else ShellModel.load(smooth),
         sizes=Sizes(widths=(width,) * blocks, variants=tuple(variants or (4,))),
         cache=cache,
         progress=True,

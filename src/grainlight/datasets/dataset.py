@@ -19,9 +19,7 @@ from grainlight.datasets.shuffle import write_shuffled
 from grainlight.photometry import Filter, FilterSet, band_fluxes
 from grainlight.simulators import (
     CLUMPY_PARAMETERS,
-    FILLING,
     SHELL_PARAMETERS,
-    SMOOTH,
     Progress,
 )
 from grainlight.transfer import wavelength_grid
@@ -103,6 +101,11 @@ class Dataset:
         """Whether its shells have clumps."""
         return self.recipe.largest_filling_factor > 0
 
+    @property
+    def parameters(self) -> Parameters:
+        """Parameters of its shells; where there are clumps, with the filling factor."""
+        return CLUMPY_PARAMETERS if self.is_clumpy else SHELL_PARAMETERS
+
     def pairs(
         self,
         filters: FilterSet,
@@ -110,7 +113,6 @@ class Dataset:
         split: Split,
         variants: int,
         seed: int,
-        clumpy: bool | None = None,
         progress: Progress | None = None,
     ) -> Pairs:
         """Photometry of the parents of a split at random redshifts.
@@ -120,16 +122,12 @@ class Dataset:
             split: Which parents.
             variants: Redshifts drawn for each parent, uniform in the trained range.
             seed: Seed of the redshifts.
-            clumpy: Whether the clump filling factor is a parameter, one for smooth
-                shells; if not given, it is where there are clumps.
             progress: Called with the shards read and their number.
         """
-        clumpy = self.is_clumpy if clumpy is None else clumpy
-        parameters = CLUMPY_PARAMETERS if clumpy else SHELL_PARAMETERS
         parts = []
         for number, table in enumerate(self.shards(), 1):
             parts.append(
-                _shard_pairs(table, parameters, filters, split, variants, seed)
+                _shard_pairs(table, self.parameters, filters, split, variants, seed)
             )
             if progress is not None:
                 progress(number, self.recipe.num_shards)
@@ -137,7 +135,7 @@ class Dataset:
         theta, condition, x, parent, prior, outcomes = columns
         names = ("dust_temperature", "optical_depth", "energy_error")
         return Pairs(
-            parameters,
+            self.parameters,
             theta,
             condition,
             x,
@@ -159,19 +157,18 @@ def write_rows(
     """Write the rows of `Dataset.pairs` to disk in random order, to be read in blocks.
 
     Columns are theta, condition and x, as float32. Finished rows are kept, and
-    unfinished ones are gone on with; rows of anything else are refused. Where one data
-    set has clumps, the filling factor is a parameter of all.
+    unfinished ones are gone on with; rows of anything else are refused.
 
     Args:
         folder: Where the rows go.
-        sources: Data sets, each with the number of redshifts drawn for a parent.
+        sources: Data sets of the same parameters, each with the number of redshifts
+            drawn for a parent.
         filters: Bands of the magnitudes.
         split: Which parents.
         seed: Seed of the redshifts and of the order.
         progress: Called with the shards done and their number.
     """
-    clumpy = any(data.is_clumpy for data, _ in sources)
-    parameters = CLUMPY_PARAMETERS if clumpy else SHELL_PARAMETERS
+    parameters = sources[0][0].parameters
     shards = [
         (shard_path(data.folder, shard), variants)
         for data, variants in sources
@@ -281,10 +278,7 @@ def _shard_pairs(
     parent = np.repeat(table["parent"].to_numpy(), variants)
     columns = []
     for member in parameters.members:
-        if member == FILLING and member.name not in table.column_names:
-            value = np.full(len(table), SMOOTH)
-        else:
-            value = table[member.name].to_numpy()
+        value = table[member.name].to_numpy()
         columns.append(np.log10(value) if member.scale == "log10" else value)
     theta = np.repeat(np.stack(columns, axis=1), variants, axis=0)
     redshift = draw_redshifts(table["parent"].to_numpy(), variants, seed)

@@ -1,6 +1,8 @@
 """Estimators of densities and outcomes, trained by one loop."""
 
+from grainlight.estimators.clumpy import ClumpyLikelihood
 from grainlight.estimators.density import Box, FlowDensity
+from grainlight.estimators.effective import EffectiveEmulator, EffectiveShell
 from grainlight.estimators.emulator import Emulator
 from grainlight.estimators.epochs import BlockFeed, BlockSource, WholeFeed, make_feed
 from grainlight.estimators.files import (
@@ -36,6 +38,9 @@ __all__ = [
     "BlockFeed",
     "BlockSource",
     "Box",
+    "ClumpyLikelihood",
+    "EffectiveEmulator",
+    "EffectiveShell",
     "Emulator",
     "FIVE_PER_CENT",
     "FlowDensity",

@@ -110,14 +110,6 @@ class Emulator(eqx.Module):
         inputs = Inputs.blank(num_feature, num_input, softened=softened)
         return cls(key, inputs, Outputs.blank(dim, num_param), **settings)
 
-    def fixed(self, index: int, value: float) -> "Emulator":
-        """The same emulator without one parameter, which keeps this scaled value."""
-        return eqx.tree_at(
-            lambda one: (one.inputs, one.outputs),
-            self,
-            (self.inputs.fixed(index, value), self.outputs.fixed(index, value)),
-        )
-
     def _standardized(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Float[Array, " dim"]:
@@ -148,6 +140,16 @@ class Emulator(eqx.Module):
         """
         del key, progress
         predicted = self._standardized(theta, condition)
-        size = jnp.abs(self.outputs.standardize(y, theta) - predicted)
-        near = jnp.minimum(size, self.delta)
-        return jnp.mean(near * (size - 0.5 * near))
+        return mean_huber(self.outputs.standardize(y, theta) - predicted, self.delta)
+
+
+def mean_huber(residual: Float[Array, " dim"], delta: float) -> Float[Array, ""]:
+    """Mean of the Huber loss of some residuals.
+
+    Args:
+        residual: Standardized residuals.
+        delta: Residual beyond which the loss grows linearly.
+    """
+    size = jnp.abs(residual)
+    near = jnp.minimum(size, delta)
+    return jnp.mean(near * (size - 0.5 * near))

@@ -25,7 +25,9 @@ from grainlight.estimators.arrays import (
     read_arrays,
     write_arrays,
 )
+from grainlight.estimators.clumpy import ClumpyLikelihood
 from grainlight.estimators.density import FlowDensity
+from grainlight.estimators.effective import EffectiveEmulator
 from grainlight.estimators.emulator import Emulator
 from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
@@ -39,6 +41,8 @@ WORDS, WEIGHTS = "model.json", "weights.npz"
 #: Classes that can be saved, by the name in their file. A new one joins by one line; it
 #: has `config()` and `from_config(key, **config)`.
 ESTIMATORS: dict[str, Any] = {
+    "ClumpyLikelihood": ClumpyLikelihood,
+    "EffectiveEmulator": EffectiveEmulator,
     "Emulator": Emulator,
     "FlowDensity": FlowDensity,
     "FlowLikelihood": FlowLikelihood,

@@ -148,14 +148,6 @@ class FlowLikelihood(eqx.Module):
         inputs = Inputs.blank(num_feature, num_input, softened=softened)
         return cls(key, inputs, Outputs.blank(dim, num_param), **settings)
 
-    def fixed(self, index: int, value: float) -> "FlowLikelihood":
-        """The same likelihood without one parameter, which keeps this scaled value."""
-        return eqx.tree_at(
-            lambda one: (one.inputs, one.outputs),
-            self,
-            (self.inputs.fixed(index, value), self.outputs.fixed(index, value)),
-        )
-
     def _features(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Float[Array, " feature"]:

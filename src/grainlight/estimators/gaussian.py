@@ -173,7 +173,7 @@ class GaussianLikelihood(eqx.Module):
             "normalization": self.normalization,
             "floor": self.floor,
             "initial_floor": self.initial_floor,
-            "blur": self.blur,
+            "blur": list(self.blur) if self.blur else None,
             "num_sources": self.num_sources,
             "covariance": self.branches.kind,
             "branch_widths": list(self.branches.widths),
@@ -194,14 +194,6 @@ class GaussianLikelihood(eqx.Module):
         """A likelihood of a saved architecture, its arrays to be filled."""
         inputs = Inputs.blank(num_feature, num_input, softened=softened)
         return cls(key, inputs, Outputs.blank(dim, num_param), **settings)
-
-    def fixed(self, index: int, value: float) -> "GaussianLikelihood":
-        """The same likelihood without one parameter, which keeps this scaled value."""
-        return eqx.tree_at(
-            lambda one: (one.inputs, one.outputs),
-            self,
-            (self.inputs.fixed(index, value), self.outputs.fixed(index, value)),
-        )
 
     def _standardized(
         self,
@@ -355,10 +347,8 @@ class GaussianLikelihood(eqx.Module):
             mask: True where `x` is there.
         """
         if self.blur is not None:
-            level = jr.uniform(
-                key, minval=np.log(self.blur[0]), maxval=np.log(self.blur[1])
-            )
-            value = self._blurred(jnp.exp(level), progress, theta, condition, x, mask)
+            noise = draw_noise(key, self.blur)
+            value = self._blurred(noise, progress, theta, condition, x, mask)
         else:
             floor = annealed_floor(progress, self.initial_floor, self.floor)
             value = -self._log_prob(x, theta, condition, mask, floor)
@@ -396,3 +386,8 @@ class GaussianLikelihood(eqx.Module):
 
         value = jax.lax.cond(progress < 1, variances, covariance)
         return 0.5 * (value + jnp.sum(there) * LOG_TWO_PI)
+
+
+def draw_noise(key: Key[Array, ""], blur: tuple[float, float]) -> Float[Array, ""]:
+    """Scatter of the noise of the objective, its logarithm evenly between bounds."""
+    return jnp.exp(jr.uniform(key, minval=np.log(blur[0]), maxval=np.log(blur[1])))

@@ -74,19 +74,6 @@ class Inputs(AbstractConstant):
         sizes: dict[str, Any] = {"num_feature": num_feature, "num_input": num_input}
         return sizes if self.softening is None else sizes | {"softened": True}
 
-    def fixed(self, index: int, value: float) -> "Inputs":
-        """The same without one input, which keeps this value."""
-        every = jnp.full(self.mixing.shape[1], value, self.mixing.dtype)
-        if self.softening is not None:
-            every = _logarithm(every, self.softening)
-        shift = self.mixing[:, index] * every[index]
-        soft = self.softening
-        return Inputs(
-            jnp.delete(self.mixing, index, axis=1),
-            Scaling(self.scaling.center - shift, self.scaling.spread),
-            None if soft is None else jnp.delete(soft, index),
-        )
-
     def __call__(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Float[Array, " feature"]:
@@ -139,14 +126,6 @@ class Outputs(AbstractConstant):
     def blank(cls, dim: int, num_param: int) -> "Outputs":
         """Outputs of the given sizes, to be filled from a file."""
         return cls(jnp.zeros((dim, num_param)), Scaling.identity(dim))
-
-    def fixed(self, index: int, value: float) -> "Outputs":
-        """The same without one parameter, which keeps this value."""
-        shift = self.gain[:, index] * value
-        return Outputs(
-            jnp.delete(self.gain, index, axis=1),
-            Scaling(self.scaling.center + shift, self.scaling.spread),
-        )
 
     def _exact(self, theta: Float[Array, " param"]) -> Float[Array, " dim"]:
         return jnp.matmul(self.gain, theta, precision="highest")

@@ -51,6 +51,7 @@ from jax.scipy.special import log_ndtr
 from jaxtyping import Array, Float, Key
 
 from grainlight.core import BandMismatchError
+from grainlight.estimators.clumpy import ClumpyLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.moments import LOG_TWO_PI, Moments
 from grainlight.estimators.observed import Conditional, Kind, condition_on_detected
@@ -213,13 +214,13 @@ class PhotometricLikelihood(eqx.Module):
         floor_mag: Model error that is left in every band on its own [mag].
     """
 
-    model: GaussianLikelihood
+    model: GaussianLikelihood | ClumpyLikelihood
     bands: tuple[str, ...] = eqx.field(static=True)
     floor_mag: Float[Array, ""]
 
     def __init__(
         self,
-        model: GaussianLikelihood,
+        model: GaussianLikelihood | ClumpyLikelihood,
         bands: tuple[str, ...],
         floor_mag: float = FIVE_PER_CENT,
     ) -> None:

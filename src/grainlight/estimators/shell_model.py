@@ -6,12 +6,13 @@ the parameters of the thesis, dust temperature among them and the outer radius n
 under one named prior. The dust temperature is an outcome, so its prior is not to be
 chosen but to be learned.
 
-A model may know the clump filling factor as a seventh parameter. `under` gives what it
-says of smooth shells, with six parameters, or of shells with clumps.
+A model may have a second part in its folder, `clumps`: a model of its own, of shells
+with clumps, with their filling factor as a seventh parameter. `under` gives what it
+says of smooth shells, or of such with clumps.
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from grainlight.core import ModelError, Parameter, ParameterError, Parameters
+from grainlight.estimators.clumpy import ClumpyLikelihood
 from grainlight.estimators.density import FlowDensity
+from grainlight.estimators.effective import EffectiveEmulator
 from grainlight.estimators.emulator import Emulator
 from grainlight.estimators.files import (
     WEIGHTS,
@@ -30,9 +33,9 @@ from grainlight.estimators.files import (
     load_estimator,
 )
 from grainlight.estimators.gaussian import GaussianLikelihood
-from grainlight.simulators import FILLING, SHELL_PARAMETERS, SMOOTH
+from grainlight.simulators import FILLING, SHELL_PARAMETERS
 
-OUTCOMES, DENSITY, CLUMPY_DENSITY = "outcomes", "density", "density-clumpy"
+OUTCOMES, DENSITY, CLUMPS = "outcomes", "density", "clumps"
 DENSITY_PRIOR = "thesis2023"
 TEMPERATURE = Parameter("dust_temperature", 5.0, 4000.0, "K", "log10", r"T_\mathrm{d}")
 #: Parameters of the thesis (table 1) that a smooth shell has.
@@ -55,25 +58,24 @@ class ShellModel:
         name: Name or folder that it was loaded by.
         likelihood: Magnitudes at 10 Mpc given scaled parameters and redshift.
         outcomes: log10 of the dust temperature [K] given scaled parameters.
-        density: Joint density of `THESIS_PARAMETERS` under `density_prior`, of smooth
-            shells; none if it was trained on clumps alone.
-        clumpy_density: Same of `CLUMPY_THESIS_PARAMETERS`, filling factors even; none
-            if it was trained on smooth shells alone.
+        density: Joint density of `THESIS_PARAMETERS` under `density_prior`; of
+            `CLUMPY_THESIS_PARAMETERS`, filling factors even, if it is of clumps.
         bands: Bands of the magnitudes.
         redshifts: Range of redshifts that it was trained on.
         meta: What else is written in the model file.
-        identity: Hash of all its files.
+        identity: Hash of all its files, but for those of `clumps`.
+        clumps: What it says of shells with clumps, if it was trained on such.
     """
 
     name: str
-    likelihood: GaussianLikelihood
-    outcomes: Emulator
-    density: FlowDensity | None
-    clumpy_density: FlowDensity | None
+    likelihood: GaussianLikelihood | ClumpyLikelihood
+    outcomes: Emulator | EffectiveEmulator
+    density: FlowDensity
     bands: tuple[str, ...]
     redshifts: tuple[float, float]
     meta: dict[str, Any]
     identity: str = ""
+    clumps: "ShellModel | None" = None
 
     @classmethod
     def load(cls, folder_or_name: Path | str) -> "ShellModel":
@@ -85,30 +87,22 @@ class ShellModel:
                 f"Expected a model of photometry in {folder}; got one without bands. "
                 "Make one with `grainlight train`."
             )
-        likelihood = _checked(saved, GaussianLikelihood)
-        there = {
-            DENSITY: saved.meta.get("smooth", True),
-            CLUMPY_DENSITY: likelihood.num_param > len(SHELL_PARAMETERS),
-        }
-        densities = {
-            part: _checked(load_estimator(folder / part), FlowDensity)
-            for part, known in there.items()
-            if known
-        }
+        outcomes = load_estimator(folder / OUTCOMES)
+        inner = Path(folder_or_name) / CLUMPS
         return cls(
             name=str(folder_or_name),
-            likelihood=likelihood,
-            outcomes=_checked(load_estimator(folder / OUTCOMES), Emulator),
-            density=densities.get(DENSITY),
-            clumpy_density=densities.get(CLUMPY_DENSITY),
+            likelihood=_checked(saved, GaussianLikelihood, ClumpyLikelihood),
+            outcomes=_checked(outcomes, Emulator, EffectiveEmulator),
+            density=_checked(load_estimator(folder / DENSITY), FlowDensity),
             bands=tuple(saved.meta["bands"]),
             redshifts=tuple(saved.meta["redshifts"]),
             meta=saved.meta,
-            identity=_identity(folder, (OUTCOMES, *densities)),
+            identity=_identity(folder, (OUTCOMES, DENSITY)),
+            clumps=cls.load(inner) if (folder / CLUMPS / WORDS).is_file() else None,
         )
 
     @property
-    def knows_clumps(self) -> bool:
+    def is_clumpy(self) -> bool:
         """Whether the clump filling factor is among its parameters."""
         return self.likelihood.num_param > len(SHELL_PARAMETERS)
 
@@ -127,25 +121,20 @@ class ShellModel:
         Raises:
             ParameterError: It was not trained on such shells.
         """
-        if clumpy and not self.knows_clumps:
+        if clumpy == self.is_clumpy:
+            return self
+        if clumpy and self.clumps is not None:
+            return self.clumps
+        if clumpy:
             raise ParameterError(
                 "Expected a model that was trained on shells with clumps; "
                 f"{self.name!r} was not. Leave out the prior of {FILLING.name}, or use "
                 "another model."
             )
-        if clumpy or not self.knows_clumps:
-            return self
-        if self.density is None:
-            raise ParameterError(
-                f"Expected a model that was trained on smooth shells; {self.name!r} "
-                f"knows only clumps. Give {FILLING.name} a prior (`--clumps`), or use "
-                "another model."
-            )
-        last = len(SHELL_PARAMETERS)
-        return replace(
-            self,
-            likelihood=self.likelihood.fixed(last, SMOOTH),
-            outcomes=self.outcomes.fixed(last, SMOOTH),
+        raise ParameterError(
+            f"Expected a model that was trained on smooth shells; {self.name!r} is the "
+            f"part of one that knows clumps. Name the folder above it, or give "
+            f"{FILLING.name} a prior (`--clumps`)."
         )
 
     def dust_temperature(self, scaled: Float[Array, " param"]) -> Float[Array, ""]:
@@ -174,10 +163,11 @@ def thesis_parameters(
     return jnp.concatenate([scaled[:3], temperature, scaled[3:5], scaled[6:]])
 
 
-def _checked(saved: SavedEstimator, kind: type) -> Any:
-    if not isinstance(saved.estimator, kind):
+def _checked(saved: SavedEstimator, *kinds: type) -> Any:
+    if not isinstance(saved.estimator, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
         raise ModelError(
-            f"Expected an estimator of the kind {kind.__name__} in {saved.folder}; got "
+            f"Expected an estimator of the kind {names} in {saved.folder}; got "
             f"{type(saved.estimator).__name__}. Copy the model again, or make one with "
             "`grainlight train`."
         )

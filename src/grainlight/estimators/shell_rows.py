@@ -30,8 +30,7 @@ class ShellRows:
     """Rows of data sets for the estimators of a shell model.
 
     Attributes:
-        datasets: Simulated parents; where one of them has clumps, the filling factor
-            is a parameter of all.
+        datasets: Simulated parents, all smooth or all with clumps.
         filters: Bands of the magnitudes.
         variants: Redshifts of each parent, for every data set.
         streamed: Whether the rows of the likelihood are read from disk.
@@ -76,7 +75,6 @@ class ShellRows:
                 f"number for all; got {len(variants)}."
             )
         counts = tuple(np.resize(variants, len(datasets)).tolist())
-        clumpy = any(data.is_clumpy for data in datasets)
         sources = list(zip(datasets, counts, strict=True))
         total = sum(data.recipe.num_parents * count for data, count in sources)
         streamed = total > most
@@ -87,7 +85,6 @@ class ShellRows:
                 split="train",
                 variants=1 if streamed else count,
                 seed=TRAIN_SEED,
-                clumpy=clumpy,
             )
             for data, count in sources
         ]
@@ -97,7 +94,6 @@ class ShellRows:
                 split="validation",
                 variants=count,
                 seed=HELD_SEED,
-                clumpy=clumpy,
             )
             for data, count in sources
         ]
@@ -106,18 +102,9 @@ class ShellRows:
         )
 
     @property
-    def clumpy(self) -> bool:
-        """Whether the clump filling factor is a parameter."""
-        return any(data.is_clumpy for data in self.datasets)
-
-    def smooth(self, pairs: Sequence[Pairs]) -> list[Pairs]:
-        """Those of the data sets without clumps.
-
-        Args:
-            pairs: Rows of every data set.
-        """
-        together = zip(self.datasets, pairs, strict=True)
-        return [some for data, some in together if not data.is_clumpy]
+    def largest_filling_factor(self) -> float:
+        """Largest filling factor of its shells."""
+        return max(data.recipe.largest_filling_factor for data in self.datasets)
 
     def likelihood(
         self, cache: Path, *, block_size: int, progress: bool = False

@@ -1,53 +1,53 @@
 """Training of the model of dusty supernovae on simulated parents.
 
-Smooth shells and such with clumps may be trained on together, each a data set of its
-own. The filling factor of a smooth shell then is one: clumps that fill all of it.
+Smooth shells and such with clumps are data sets of their own. What is said of clumps is
+learned after, and from, what is said of smooth shells: see `clump_training`.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from grainlight.core import OutputExistsError, ParameterError
 from grainlight.datasets import BLOCK_SIZE, REDSHIFTS, Dataset, Pairs
+from grainlight.estimators.clump_training import ClumpTraining, train_clumps
 from grainlight.estimators.density import FlowDensity
 from grainlight.estimators.emulator import Emulator
-from grainlight.estimators.files import save_estimator
+from grainlight.estimators.files import (
+    find_model,
+    load_estimator,
+    save_estimator,
+)
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.settings import TrainingSettings
 from grainlight.estimators.shell_model import (
-    CLUMPY_DENSITY,
     DENSITY,
     DENSITY_PRIOR,
     OUTCOMES,
-    TEMPERATURE,
     ShellModel,
     density_bounds,
-    thesis_parameters,
 )
 from grainlight.estimators.shell_rows import (
     ShellRows,
+    check_together,
     count_rows,
     density_data,
     likelihood_data,
     sample_rows,
 )
-from grainlight.estimators.training import Training, fit_estimator
+from grainlight.estimators.training import finish_estimator
 from grainlight.photometry import jwst_filters
 from grainlight.simulators import (
     CLUMPY_PARAMETERS,
     SHELL_PARAMETERS,
-    clump_softening,
     luminosity_gain,
-    named_prior,
     scale_free_mixing,
 )
 
@@ -58,9 +58,6 @@ NOTE = "checkpoints/datasets.json"  # which data sets a folder is trained on
 BLUR = (0.01, 0.1)
 #: Star, carbon and silicate.
 NUM_SOURCES = 3
-#: Draws from the prior that the joint density of shells with clumps is learned from,
-#: and those that it is validated on.
-DENSITY_DRAWS = (100_000, 5_000)
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,7 @@ def train_shell_model(
     folder: Path,
     settings: TrainingSettings,
     *,
+    smooth: ShellModel | None = None,
     sizes: Sizes | None = None,
     cache: Path | None = None,
     progress: bool = False,
@@ -103,30 +101,117 @@ def train_shell_model(
     Args:
         key: Random key.
         datasets: Simulated parents, in one data set or several; where one has clumps,
-            the filling factor is a parameter of the model.
+            the model has a part that knows them.
         folder: Where the model goes.
         settings: Settings of the likelihood's training; the two smaller estimators
-            take a tenth of its time limit.
+            take a tenth of its time limit. Clumps take as long as the likelihood.
+        smooth: A trained model of smooth shells, in place of such data sets.
         sizes: Sizes of the networks.
         cache: Folder of streamed rows; `folder/checkpoints/rows` if not given.
         progress: Whether to show progress bars.
+
+    Raises:
+        ParameterError: The data sets do not go together, are too small, or there is
+            nothing about smooth shells or it twice.
+        OutputExistsError: The folder holds something else.
     """
     sizes = sizes or Sizes()
     folder = Path(folder)
     datasets = [datasets] if isinstance(datasets, Dataset) else list(datasets)
+    check_together(datasets)
+    _check_smooth(datasets, smooth)
     _check_folder(folder, datasets)
-    keys = jr.split(key, 8)
-    rows = ShellRows.read(
-        datasets, jwst_filters(), variants=sizes.variants, most=sizes.most_in_memory
-    )
-    for what, pairs in (("training", rows.train), ("validation", rows.held)):
-        _check_enough(what, rows, pairs)
+    parts = _parts(datasets, sizes)
     _claim(folder, datasets)
-    cache = cache or folder / ROWS
-    _train_likelihood(keys[:2], rows, folder, cache, settings, sizes, progress)
-    outcomes = _train_outcomes(keys[2:4], rows, folder, settings, sizes, progress)
-    _train_densities(keys[4:], rows, outcomes, folder, settings, progress)
+    keys = jr.split(key, 8)
+    if parts.smooth is not None:
+        rows, cache = parts.smooth, cache or folder / ROWS
+        _train_likelihood(keys[:2], rows, folder, cache, settings, sizes, progress)
+        _train_outcomes(keys[2:4], rows, folder, settings, sizes, progress)
+        _train_density(keys[4:6], rows, folder, settings, progress)
+    elif smooth is not None:
+        _copy(smooth, folder)
+    if parts.clumpy is not None:
+        training = ClumpTraining(
+            *_smooth_estimators(ShellModel.load(folder)),
+            DENSITY_PRIOR,
+            parts.clumpy,
+            folder,
+            settings,
+            progress,
+        )
+        train_clumps(keys[6], training, _meta(parts.clumpy))
     return ShellModel.load(folder)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows of smooth shells and of such with clumps; none of a kind if not given."""
+
+    smooth: ShellRows | None
+    clumpy: ShellRows | None
+
+
+def _parts(datasets: Sequence[Dataset], sizes: Sizes) -> Parts:
+    """Read the rows of both kinds, and check that there are enough."""
+    if len(sizes.variants) not in (1, len(datasets)):
+        raise ParameterError(
+            f"Expected variants for each of {len(datasets)} data sets, or one "
+            f"number for all; got {len(sizes.variants)}."
+        )
+    counts = np.resize(sizes.variants, len(datasets)).tolist()
+    found = []
+    for clumpy in (False, True):
+        chosen = [
+            (data, count)
+            for data, count in zip(datasets, counts, strict=True)
+            if data.is_clumpy is clumpy
+        ]
+        if not chosen:
+            found.append(None)
+            continue
+        rows = ShellRows.read(
+            [data for data, _ in chosen],
+            jwst_filters(),
+            variants=[count for _, count in chosen],
+            most=sys.maxsize if clumpy else sizes.most_in_memory,
+        )
+        for what, pairs in (("training", rows.train), ("validation", rows.held)):
+            _check_enough(what, pairs, clumpy=clumpy)
+        found.append(rows)
+    return Parts(*found)
+
+
+def _check_smooth(datasets: Sequence[Dataset], smooth: ShellModel | None) -> None:
+    """Raise `ParameterError` unless there is one source of smooth shells."""
+    given = any(not data.is_clumpy for data in datasets)
+    if given == (smooth is not None):
+        raise ParameterError(
+            "Expected data sets of smooth shells or a trained model of them; got "
+            f"{'both' if given else 'neither'}. What clumps change is learned beside "
+            "smooth shells: give their folder as well, or a model (`--smooth`)."
+        )
+    if smooth is not None:
+        _smooth_estimators(smooth)
+
+
+def _smooth_estimators(model: ShellModel) -> tuple[GaussianLikelihood, Emulator]:
+    """Likelihood and emulator of a model; `ParameterError` if it is one of clumps."""
+    likelihood, emulator = model.likelihood, model.outcomes
+    if isinstance(likelihood, GaussianLikelihood) and isinstance(emulator, Emulator):
+        return likelihood, emulator
+    raise ParameterError(
+        f"Expected a model of smooth shells; got {model.name!r}, which knows only "
+        "clumps. Name the folder above it."
+    )
+
+
+def _copy(smooth: ShellModel, folder: Path) -> None:
+    """Save the estimators of a model of smooth shells in another folder."""
+    source = find_model(smooth.name)
+    for part in (".", OUTCOMES, DENSITY):
+        saved = load_estimator(source / part)
+        save_estimator(folder / part, saved.estimator, saved.record, saved.meta)
 
 
 def _check_folder(folder: Path, datasets: Sequence[Dataset]) -> None:
@@ -164,42 +249,18 @@ def _stated(datasets: Sequence[Dataset]) -> list[dict[str, Any]]:
     ]
 
 
-def _check_enough(what: str, rows: ShellRows, pairs: Sequence[Pairs]) -> None:
+def _check_enough(what: str, pairs: Sequence[Pairs], *, clumpy: bool) -> None:
     """Raise `ParameterError` if nothing is there to train on, or to validate."""
     if any(len(some) == 0 for some in pairs):
         raise ParameterError(
             f"Expected parents of every data set for {what}; got none of one. Simulate "
             "more: a hundred at least, better thousands."
         )
-    smooth = rows.smooth(pairs)
-    if smooth and not any((some.prior == DENSITY_PRIOR).any() for some in smooth):
+    if not clumpy and not any((some.prior == DENSITY_PRIOR).any() for some in pairs):
         raise ParameterError(
             f"Expected parents of the prior {DENSITY_PRIOR} for {what}; got none. "
             "Simulate more: a hundred at least, better thousands."
         )
-
-
-def _largest(datasets: Sequence[Dataset]) -> float:
-    """Largest filling factor of shells with clumps."""
-    return max(data.recipe.largest_filling_factor for data in datasets)
-
-
-def _clumpy_draws(
-    outcomes: Emulator, largest: float, num: int, seed: int
-) -> tuple[Float[Array, "draw param"]]:
-    """Scaled parameters of the thesis under the prior, filling factor included.
-
-    The dust temperature is the emulator's: it is as many draws as wanted from the very
-    density that a prior of the dust temperature is divided by.
-    """
-    generator = np.random.default_rng(np.random.SeedSequence((2023, seed)))
-    theta = named_prior(DENSITY_PRIOR).sample(generator, num)
-    filling = largest * generator.random((num, 1))
-    table = jnp.asarray(np.concatenate([theta, filling], axis=1), jnp.float32)
-    scaled = CLUMPY_PARAMETERS.scale(table)
-    temperature = jax.jit(jax.vmap(lambda s: outcomes(s, jnp.zeros(0))))(scaled)
-    temperature = jnp.clip(temperature, *TEMPERATURE.scaled_bounds)
-    return (jax.vmap(thesis_parameters)(scaled, temperature),)
 
 
 def _train_likelihood(
@@ -215,14 +276,13 @@ def _train_likelihood(
     likelihood = GaussianLikelihood.from_data(
         keys[0],
         *sample_rows(source),
-        mixing=scale_free_mixing(clumpy=rows.clumpy),
-        gain=luminosity_gain(len(rows.filters), clumpy=rows.clumpy),
-        softening=clump_softening() if rows.clumpy else None,
+        mixing=scale_free_mixing(),
+        gain=luminosity_gain(len(rows.filters)),
         widths=sizes.widths,
         blur=BLUR,
         num_sources=NUM_SOURCES,
     )
-    trained = fit_estimator(
+    trained = finish_estimator(
         keys[1],
         likelihood,
         source,
@@ -231,21 +291,20 @@ def _train_likelihood(
         folder=folder / "checkpoints" / "likelihood",
         progress=progress,
     )
-    _stop_if_interrupted(trained)
     meta = _meta(rows) | {"num_train": count_rows(source)}
     save_estimator(folder, trained.estimator, trained.record, meta)
 
 
 def _meta(rows: ShellRows) -> dict[str, Any]:
     """What is written in the model file beside the architecture."""
-    parameters = CLUMPY_PARAMETERS if rows.clumpy else SHELL_PARAMETERS
+    clumpy = rows.largest_filling_factor > 0
+    parameters = CLUMPY_PARAMETERS if clumpy else SHELL_PARAMETERS
     recipes = [data.recipe for data in rows.datasets]
     return {
         "bands": list(rows.filters.names),
         "redshifts": list(REDSHIFTS),
         "parameters": list(parameters.names),
-        "smooth": not all(data.is_clumpy for data in rows.datasets),
-        "largest_filling_factor": _largest(rows.datasets),
+        "largest_filling_factor": rows.largest_filling_factor,
         "datasets": [
             {
                 "dataset": recipe.identity,
@@ -268,17 +327,16 @@ def _train_outcomes(
     settings: TrainingSettings,
     sizes: Sizes,
     progress: bool,
-) -> Emulator:
+) -> None:
     data = rows.outcomes(rows.train)
     emulator = Emulator.from_data(
         keys[0],
         *data,
-        mixing=scale_free_mixing(clumpy=rows.clumpy)[:-1, :-1],
-        softening=clump_softening()[:-1] if rows.clumpy else None,
+        mixing=scale_free_mixing()[:-1, :-1],
         widths=sizes.outcome_widths,
         delta=0.1,
     )
-    trained = fit_estimator(
+    trained = finish_estimator(
         keys[1],
         emulator,
         data,
@@ -287,62 +345,27 @@ def _train_outcomes(
         folder=folder / "checkpoints" / OUTCOMES,
         progress=progress,
     )
-    _stop_if_interrupted(trained)
     save_estimator(folder / OUTCOMES, trained.estimator, trained.record)
-    return trained.estimator
-
-
-def _train_densities(
-    keys: Key[Array, " 4"],
-    rows: ShellRows,
-    outcomes: Emulator,
-    folder: Path,
-    settings: TrainingSettings,
-    progress: bool,
-) -> None:
-    """The joint densities of smooth shells and of those with clumps, if there are."""
-    if rows.smooth(rows.train):
-        data = [
-            density_data(rows.smooth(pairs), DENSITY_PRIOR)
-            for pairs in (rows.train, rows.held)
-        ]
-        place = folder / DENSITY
-        _train_density(keys[:2], data, density_bounds(), place, settings, progress)
-    if rows.clumpy:
-        largest, place = _largest(rows.datasets), folder / CLUMPY_DENSITY
-        data = [
-            _clumpy_draws(outcomes, largest, num, seed)
-            for seed, num in enumerate(DENSITY_DRAWS)
-        ]
-        bounds = density_bounds(clumpy=True, largest=largest)
-        _train_density(keys[2:], data, bounds, place, settings, progress)
 
 
 def _train_density(
     keys: Key[Array, " 2"],
-    data: Sequence[tuple[Array]],
-    bounds: tuple[np.ndarray, np.ndarray],
-    place: Path,
+    rows: ShellRows,
+    folder: Path,
     settings: TrainingSettings,
     progress: bool,
 ) -> None:
-    density = FlowDensity.from_data(keys[0], data[0][0], *bounds)
-    trained = fit_estimator(
+    data = density_data(rows.train, DENSITY_PRIOR)
+    trained = finish_estimator(
         keys[1],
-        density,
-        *data,
+        FlowDensity.from_data(keys[0], data[0], *density_bounds()),
+        data,
+        density_data(rows.held, DENSITY_PRIOR),
         _tenth(settings, 512),
-        folder=place.parent / "checkpoints" / place.name,
+        folder=folder / "checkpoints" / DENSITY,
         progress=progress,
     )
-    _stop_if_interrupted(trained)
-    save_estimator(place, trained.estimator, trained.record)
-
-
-def _stop_if_interrupted(trained: Training) -> None:
-    """Pass Ctrl-C on: a half-trained estimator is no model; its checkpoint is kept."""
-    if trained.record.stopped == "interrupted":
-        raise KeyboardInterrupt
+    save_estimator(folder / DENSITY, trained.estimator, trained.record)
 
 
 def _tenth(settings: TrainingSettings, batch_size: int) -> TrainingSettings:

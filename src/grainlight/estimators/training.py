@@ -138,6 +138,35 @@ def fit_estimator(
     )
 
 
+def finish_estimator(
+    key: Key[Array, ""],
+    estimator: PyTree,
+    train_data: tuple[Array, ...] | BlockSource,
+    validation_data: tuple[Array, ...],
+    settings: TrainingSettings,
+    *,
+    folder: Path,
+    progress: bool = False,
+) -> Training:
+    """Fit an estimator as `fit_estimator` does, but pass Ctrl-C on.
+
+    For a part of a model that is made of several: what is half trained is no part of a
+    model. Its checkpoint is kept.
+    """
+    trained = fit_estimator(
+        key,
+        estimator,
+        train_data,
+        validation_data,
+        settings,
+        folder=folder,
+        progress=progress,
+    )
+    if trained.record.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return trained
+
+
 class _Run:
     """The state of one run between compiled calls."""
 

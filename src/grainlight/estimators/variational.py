@@ -202,14 +202,6 @@ class VariationalLikelihood(eqx.Module):
         scaling = Scaling.identity(num_input - num_param)
         return cls(key, inputs, Outputs.blank(dim, num_param), scaling, **settings)
 
-    def fixed(self, index: int, value: float) -> "VariationalLikelihood":
-        """The same likelihood without one parameter, which keeps this scaled value."""
-        return eqx.tree_at(
-            lambda one: (one.inputs, one.outputs),
-            self,
-            (self.inputs.fixed(index, value), self.outputs.fixed(index, value)),
-        )
-
     def _pair(
         self,
         x: Float[Array, " dim"],

@@ -17,7 +17,7 @@ from grainlight.networks.latent import (
     normal_log_prob,
 )
 from grainlight.networks.residual import ACTIVATIONS, ResidualBlock, ResidualNetwork
-from grainlight.networks.sources import SourcesHead
+from grainlight.networks.sources import SourcesHead, add_sources
 
 __all__ = [
     "ACTIVATIONS",
@@ -35,6 +35,7 @@ __all__ = [
     "ResidualNetwork",
     "SourcesHead",
     "Split",
+    "add_sources",
     "fill_lower",
     "normal_log_prob",
     "trainable",

@@ -20,6 +20,19 @@ from jaxtyping import Array, Float, Key
 PER_MAGNITUDE = 0.4 * math.log(10)
 
 
+def add_sources(
+    each: Float[Array, "source dim"], spread: Float[Array, " dim"]
+) -> Float[Array, " dim"]:
+    """Magnitudes of some sources seen as one.
+
+    Args:
+        each: Their magnitudes, in units of `spread`.
+        spread: Unit of the magnitudes in each band [mag].
+    """
+    sharpness = PER_MAGNITUDE * spread
+    return -logsumexp(-sharpness * each, axis=0) / sharpness
+
+
 class SourcesHead(eqx.Module):
     """One dense layer to the magnitudes of some sources, and their sum in flux.
 
@@ -37,6 +50,16 @@ class SourcesHead(eqx.Module):
         self.linear = eqx.nn.Linear(in_size, num_sources * dim, key=key)
         self.num_sources = num_sources
 
+    def sources(self, features: Float[Array, " inp"]) -> Float[Array, "source dim"]:
+        """Magnitudes of each source, in units of the band.
+
+        Args:
+            features: Output of a trunk.
+        """
+        each = self.linear(features).reshape(self.num_sources, -1)
+        # untrained, the second source is fainter than the first, and so on
+        return each + jnp.arange(self.num_sources)[:, None]
+
     def __call__(
         self, features: Float[Array, " inp"], spread: Float[Array, " dim"]
     ) -> Float[Array, " dim"]:
@@ -46,8 +69,4 @@ class SourcesHead(eqx.Module):
             features: Output of a trunk.
             spread: Unit of the magnitudes in each band [mag].
         """
-        each = self.linear(features).reshape(self.num_sources, -1)
-        # untrained, the second source is fainter than the first, and so on
-        each = each + jnp.arange(self.num_sources)[:, None]
-        sharpness = PER_MAGNITUDE * spread
-        return -logsumexp(-sharpness * each, axis=0) / sharpness
+        return add_sources(self.sources(features), spread)

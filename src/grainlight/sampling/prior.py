@@ -300,7 +300,7 @@ class PriorChoice:
         return ReplacedPrior(
             self,
             None if learned is None else learned.outcomes,
-            None if learned is None else _joint(learned, clumpy=self.is_clumpy),
+            None if learned is None else learned.density,
             jnp.asarray(nodes),
             jnp.asarray(mass),
         )
@@ -314,11 +314,6 @@ class PriorChoice:
                 f"{model.name!r} was trained; got one up to {upper:g}. Give it a "
                 "uniform prior within that."
             )
-
-
-def _joint(model: ShellModel, *, clumpy: bool) -> eqx.Module | None:
-    """The joint density of the parameters of the thesis."""
-    return model.clumpy_density if clumpy else model.density
 
 
 class ReplacedPrior(eqx.Module):

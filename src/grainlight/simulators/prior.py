@@ -34,7 +34,6 @@ SHELL_PARAMETERS = Parameters(
 #: Share of a shell that clumps fill, in the range of the thesis.
 FILLING = Parameter("clump_filling_factor", 0.0, 0.5, "", "linear", r"f_\mathrm{c}")
 CLUMPY_PARAMETERS = Parameters((*SHELL_PARAMETERS.members, FILLING))
-SMOOTH = 1.0  # the clump filling factor of a shell without clumps
 CARBON, SILICATE = "carbon_be", "silicate_dl"
 LARGEST_DEPTH = 100.0
 DEPTH_SOFTNESS = 0.05
