@@ -1,18 +1,26 @@
 #!/usr/bin/env bash
 # Make the packaged model `ccsn-dust` again: simulate its parents, train, put it in place.
-# Usage: scripts/make_ccsn_dust.sh FOLDER   (about 10 minutes of simulation and 30 of
-# training on two cores; both go on where they were interrupted)
+# Usage: scripts/make_ccsn_dust.sh FOLDER   (on two cores some 10 minutes for smooth
+# shells and an hour of training; both go on where they were interrupted. Shells with
+# clumps take an hour and are there already, in `data/clumps`)
 set -euo pipefail
 folder=${1:?name a folder for the parents and the model}
-package=$(cd "$(dirname "$0")/.." && pwd)/src/grainlight/estimators/models/ccsn-dust
+root=$(cd "$(dirname "$0")/.." && pwd)
+package=$root/src/grainlight/estimators/models/ccsn-dust
 
 grainlight simulate --num-parents 120000 --seed 2023 \
     --prior thesis2023=0.75 --prior ansari2022=0.25 --out "$folder/parents"
-grainlight train "$folder/parents" --out "$folder/model" --minutes 30 --epochs 1000 --seed 1
+[ -d "$folder/clumps" ] || cp -r "$root/data/clumps" "$folder/clumps"
+grainlight simulate --num-parents 2100 --seed 2024 --prior thesis2023 \
+    --largest-filling 0.5 --mirrored --out "$folder/clumps"
+grainlight train "$folder/parents" --out "$folder/smooth" \
+    --minutes 30 --epochs 1000 --seed 1
+grainlight train "$folder/clumps" --smooth "$folder/smooth" --out "$folder/model" \
+    --minutes 20 --epochs 10000 --learning-rate 2e-3 --seed 1
 
-mkdir -p "$package"
-for part in . outcomes density; do
+for part in . outcomes density clumps clumps/outcomes clumps/density; do
     mkdir -p "$package/$part"
     cp "$folder/model/$part/model.json" "$folder/model/$part/weights.npz" "$package/$part/"
 done
 cp "$folder/parents/dataset.json" "$package/dataset.json"
+cp "$folder/clumps/dataset.json" "$package/clumps/dataset.json"

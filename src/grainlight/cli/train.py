@@ -70,4 +70,7 @@ def train(
         cache=cache,
         progress=True,
     )
-    typer.echo(f"Trained on {model.meta['num_parents']} parents; the model is in {out}")
+    words = f"Trained on {model.meta['num_parents']} parents"
+    if model.clumps is not None:
+        words += f" and {model.clumps.meta['num_parents']} with clumps"
+    typer.echo(f"{words}; the model is in {out}")

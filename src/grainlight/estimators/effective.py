@@ -8,9 +8,14 @@ corrects what that says of the sources,
 $$ h_k(\theta) = h_k^{\rm smooth}\big( s + \Delta(u) \big) + \delta_k(u) , $$
 
 which are added in flux as before (`SourcesHead`). The network of smooth shells stays as
-it was trained, on a hundred times the simulations. Objective: that of the first half of
-the training of `GaussianLikelihood` with `blur`, variances alone, for the residuals of
-the sum.
+it was trained, on a hundred times the simulations. Objective: with residuals $r_i$ of
+the sum and white noise of a variance $n^2$ ($\ln n$ drawn evenly for every pair), the
+mean over simulations of
+
+$$ \tfrac12 \sum_i \ln (r_i^2 + n^2) . $$
+
+It weighs a band by how well it is known so far, and has no scatter to learn: on few
+simulations that would soon be too small.
 
 References:
     Varosi & Dwek (1999), ApJ 523, 265 (shells with clumps as smooth ones of effective
@@ -30,7 +35,6 @@ from grainlight.core import ModelError
 from grainlight.estimators.emulator import Emulator, mean_huber
 from grainlight.estimators.gaussian import GaussianLikelihood, draw_noise
 from grainlight.estimators.mixing import Inputs
-from grainlight.estimators.moments import limited_loss
 from grainlight.networks import (
     AbstractConstant,
     ResidualNetwork,
@@ -40,7 +44,6 @@ from grainlight.networks import (
 
 #: Weights of the heads of an untrained network, against those of a usual one.
 SMALL = 0.05
-SCATTER = 0.2  # mag, of an untrained one
 
 
 class FrozenLikelihood(AbstractConstant):
@@ -109,7 +112,6 @@ class EffectiveShell(eqx.Module):
         smooth: Likelihood of smooth shells.
         shift: Which smooth shell it looks like.
         change: Linear head of the corrections of the sources.
-        scatter: Linear head of the scatter that each band is left with.
         widths: Widths of the blocks of the network.
         blur: Least and largest scatter of the noise of the objective [mag].
     """
@@ -117,7 +119,6 @@ class EffectiveShell(eqx.Module):
     smooth: FrozenLikelihood
     shift: Shift
     change: eqx.nn.Linear
-    scatter: eqx.nn.Linear
     widths: tuple[int, ...] = eqx.field(static=True)
     blur: tuple[float, float] = eqx.field(static=True)
 
@@ -134,13 +135,12 @@ class EffectiveShell(eqx.Module):
                 "Expected a likelihood of smooth shells that adds sources and was "
                 "trained under noise; got another. Train one with `grainlight train`."
             )
-        shift, change, scatter = jr.split(key, 3)
+        shift, change = jr.split(key)
         self.smooth, self.blur = FrozenLikelihood(smooth), smooth.blur
         num_features = smooth.inputs.mixing.shape[0] - smooth.num_cond
         self.shift = Shift(shift, inputs, num_features, widths)
         size = self.shift.trunk.out_size
         self.change = small_linear(change, size, smooth.num_sources * smooth.dim)
-        self.scatter = small_linear(scatter, size, smooth.dim)
         self.widths = tuple(widths)
 
     @property
@@ -167,26 +167,18 @@ class EffectiveShell(eqx.Module):
         inputs = Inputs.blank(num_feature, num_input, softened=softened)
         return cls(key, smooth, inputs, **settings)
 
-    def _mean(
-        self,
-        features: Float[Array, " feature"],
-        theta: Float[Array, " param"],
-        condition: Float[Array, " cond"],
+    def __call__(
+        self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Float[Array, " dim"]:
+        """Expected magnitudes of one shell."""
         base, shell = self.base, theta[: self.base.num_param]
+        features = self.shift.features(theta, condition)
         seen = self.shift.apply(features, base.inputs(shell, condition))
         inner = base.branches(base.trunk(seen)).mean
         sources = base.mean.sources(inner)
         change = self.change(features).reshape(sources.shape)
         spread = base.outputs.scaling.spread
         return base.outputs.restore(add_sources(sources + change, spread), shell)
-
-    def __call__(
-        self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
-    ) -> Float[Array, " dim"]:
-        """Expected magnitudes of one shell."""
-        features = self.shift.features(theta, condition)
-        return self._mean(features, theta, condition)
 
     def loss(
         self,
@@ -196,7 +188,7 @@ class EffectiveShell(eqx.Module):
         condition: Float[Array, " cond"],
         x: Float[Array, " dim"],
     ) -> Float[Array, ""]:
-        """Expected deviance of one shell, as the module's text says.
+        """Objective of one shell, as the module's text says.
 
         Args:
             key: Draws the noise.
@@ -206,14 +198,9 @@ class EffectiveShell(eqx.Module):
             x: Its magnitudes.
         """
         del progress
-        features = self.shift.features(theta, condition)
-        residual = x - self._mean(features, theta, condition)
+        residual = x - self(theta, condition)
         noise = draw_noise(key, self.blur)
-        # ten units of the head are a factor e of a small scatter
-        scatter = SCATTER * jax.nn.softplus(10 * self.scatter(features))
-        total = scatter**2 + noise**2
-        terms = jnp.log(total) + (residual**2 + noise**2) / total
-        return limited_loss(0.5 * jnp.sum(terms))
+        return 0.5 * jnp.sum(jnp.log(residual**2 + noise**2))
 
 
 class EffectiveEmulator(eqx.Module):
