@@ -78,9 +78,9 @@ SCATTER_STEP = Step(
     },
 )
 OUTCOMES_STEP = Step(
-    0.075, {"num_epochs": 400, "learning_rate": 2e-3, "weight_decay": 0.01}
+    0.075, {"num_epochs": 200, "learning_rate": 2e-3, "weight_decay": 0.01}
 )
-DENSITY_STEP = Step(0.075, {"num_epochs": 100, "batch_size": 512})
+DENSITY_STEP = Step(0.075, {"num_epochs": 40, "batch_size": 512})
 #: Draws from the prior that the joint density is learned from, and those that it is
 #: validated on.
 DENSITY_DRAWS = (100_000, 5_000)

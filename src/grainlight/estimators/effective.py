@@ -224,7 +224,7 @@ class EffectiveEmulator(eqx.Module):
         smooth: Emulator,
         inputs: Inputs,
         *,
-        widths: Sequence[int] = (48, 48),
+        widths: Sequence[int] = (16, 16),
     ) -> None:
         shift, change = jr.split(key)
         self.smooth = FrozenEmulator(smooth)
