@@ -138,10 +138,11 @@ def train_clumps(
     keys = jr.split(key, 4)
     effective, record, residuals = _train_mean(keys[0], training)
     residual = _train_scatter(keys[1], training, effective, residuals)
-    likelihood = ClumpyLikelihood(effective, residual)
-    save_estimator(training.place, likelihood, record, meta)
     outcomes = _train_outcomes(keys[2], training)
     _train_density(keys[3], training, outcomes)
+    # the last file makes it a model: a killed training leaves no half of one
+    likelihood = ClumpyLikelihood(effective, residual)
+    save_estimator(training.place, likelihood, record, meta)
 
 
 def fold_of(pairs: Sequence[Pairs]) -> Int[np.ndarray, " sim"]:
