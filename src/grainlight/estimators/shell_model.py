@@ -30,9 +30,11 @@ from grainlight.estimators.files import (
     load_estimator,
 )
 from grainlight.estimators.gaussian import GaussianLikelihood
+from grainlight.estimators.photometric_posterior import PhotometricPosterior
 from grainlight.simulators import FILLING, SHELL_PARAMETERS, SMOOTH
 
 OUTCOMES, DENSITY, CLUMPY_DENSITY = "outcomes", "density", "density-clumpy"
+POSTERIOR = "posterior"
 DENSITY_PRIOR = "thesis2023"
 TEMPERATURE = Parameter("dust_temperature", 5.0, 4000.0, "K", "log10", r"T_\mathrm{d}")
 #: Parameters of the thesis (table 1) that a smooth shell has.
@@ -63,6 +65,7 @@ class ShellModel:
         redshifts: Range of redshifts that it was trained on.
         meta: What else is written in the model file.
         identity: Hash of all its files.
+        posterior: Amortized posterior of smooth shells; none if it was not trained.
     """
 
     name: str
@@ -74,6 +77,7 @@ class ShellModel:
     redshifts: tuple[float, float]
     meta: dict[str, Any]
     identity: str = ""
+    posterior: PhotometricPosterior | None = None
 
     @classmethod
     def load(cls, folder_or_name: Path | str) -> "ShellModel":
@@ -95,6 +99,12 @@ class ShellModel:
             for part, known in there.items()
             if known
         }
+        posterior = None
+        if (folder / POSTERIOR / WORDS).is_file():
+            posterior = _checked(
+                load_estimator(folder / POSTERIOR), PhotometricPosterior
+            )
+        parts = (OUTCOMES, *densities, *([POSTERIOR] if posterior else []))
         return cls(
             name=str(folder_or_name),
             likelihood=likelihood,
@@ -104,7 +114,8 @@ class ShellModel:
             bands=tuple(saved.meta["bands"]),
             redshifts=tuple(saved.meta["redshifts"]),
             meta=saved.meta,
-            identity=_identity(folder, (OUTCOMES, *densities)),
+            identity=_identity(folder, parts),
+            posterior=posterior,
         )
 
     @property
@@ -133,7 +144,9 @@ class ShellModel:
                 f"{self.name!r} was not. Leave out the prior of {FILLING.name}, or use "
                 "another model."
             )
-        if clumpy or not self.knows_clumps:
+        if clumpy:
+            return replace(self, posterior=None)
+        if not self.knows_clumps:
             return self
         if self.density is None:
             raise ParameterError(
