@@ -9,9 +9,10 @@ package=$(cd "$(dirname "$0")/.." && pwd)/src/grainlight/estimators/models/ccsn-
 grainlight simulate --num-parents 120000 --seed 2023 \
     --prior thesis2023=0.75 --prior ansari2022=0.25 --out "$folder/parents"
 grainlight train "$folder/parents" --out "$folder/model" --minutes 30 --epochs 1000 --seed 1
+grainlight amortize "$folder/model" --minutes 45 --seed 1
 
 mkdir -p "$package"
-for part in . outcomes density; do
+for part in . outcomes density posterior; do
     mkdir -p "$package/$part"
     cp "$folder/model/$part/model.json" "$folder/model/$part/weights.npz" "$package/$part/"
 done

@@ -10,6 +10,7 @@ from typing import NoReturn
 import jax
 import typer
 
+from grainlight.cli.amortize import amortize
 from grainlight.cli.describe import describe
 from grainlight.cli.evaluate import evaluate
 from grainlight.cli.filters import list_filters
@@ -38,6 +39,7 @@ app.command()(fit)
 app.command()(simulate)
 app.command()(describe)
 app.command()(train)
+app.command()(amortize)
 app.command()(evaluate)
 app.command()(mocassin)
 app.command("import")(import_own)

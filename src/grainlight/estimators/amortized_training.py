@@ -6,7 +6,7 @@ every step (`random_observing`). What is learned is the posterior of exactly the
 likelihood and prior that correct it afterwards, and no simulation is seen twice alike.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import equinox as eqx
@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Key
 from grainlight.core import ParameterError
 from grainlight.estimators.band_summary import BandSummary
 from grainlight.estimators.files import save_estimator
-from grainlight.estimators.flow_posterior import FlowPosterior
+from grainlight.estimators.flow_posterior import EncoderKind, FlowPosterior
 from grainlight.estimators.photometric_posterior import (
     NUM_CHANNELS,
     PhotometricPosterior,
@@ -65,7 +65,7 @@ class AmortizedSizes:
     num_layers: int = 6
     width: int = 96
     depth: int = 1
-    encoder: str = "masked"
+    encoder: EncoderKind = "masked"
 
 
 class Pool(eqx.Module):
@@ -210,4 +210,4 @@ def train_shell_posterior(
     if trained.record.stopped != "interrupted":
         meta = {"prior": prior, "model": model.identity, "num_draws": sizes.num_draws}
         save_estimator(place, trained.estimator, trained.record, meta)
-    return replace(trained)
+    return trained
