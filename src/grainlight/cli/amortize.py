@@ -54,6 +54,6 @@ def amortize(
     if record.stopped == "interrupted":
         raise KeyboardInterrupt
     typer.echo(
-        f"Trained for {record.num_steps} steps to a loss of {record.best_loss:.3f}; the "
-        f"posterior is in {folder / POSTERIOR}"
+        f"Trained for {record.num_steps} steps to a loss of {record.best_loss:.3f}; "
+        f"the posterior is in {folder / POSTERIOR}"
     )

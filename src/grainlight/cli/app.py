@@ -11,6 +11,7 @@ import jax
 import typer
 
 from grainlight.cli.amortize import amortize
+from grainlight.cli.catalog import catalog
 from grainlight.cli.describe import describe
 from grainlight.cli.evaluate import evaluate
 from grainlight.cli.filters import list_filters
@@ -22,8 +23,8 @@ from grainlight.cli.train import train
 from grainlight.core import GrainlightError
 
 INTERRUPTED = (
-    "interrupted. Nothing half-written is left; `simulate`, `train` and `mocassin` go "
-    "on when the same command is given again."
+    "interrupted. Nothing half-written is left; `simulate`, `train`, `amortize`, "
+    "`catalog` and `mocassin` go on when the same command is given again."
 )
 
 #: Callback of JAX on garbage collection, in which an exception is lost.
@@ -40,6 +41,7 @@ app.command()(simulate)
 app.command()(describe)
 app.command()(train)
 app.command()(amortize)
+app.command()(catalog)
 app.command()(evaluate)
 app.command()(mocassin)
 app.command("import")(import_own)

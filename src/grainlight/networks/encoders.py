@@ -18,7 +18,7 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -33,6 +33,7 @@ ENCODERS = ("masked", "token")
 EncoderKind = Literal["masked", "token"]
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Reads tokens and conditions into features."""
 

@@ -13,7 +13,7 @@ References:
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -29,6 +29,7 @@ from grainlight.sampling.importance import LARGEST_SHAPE, pareto_shape
 from grainlight.sampling.target import LOWEST, Target
 
 
+@runtime_checkable
 class Proposal(Protocol):
     """An amortized posterior of scaled parameters."""
 
