@@ -26,6 +26,7 @@ import jax.random as jr
 import matplotlib.pyplot as plt
 import numpy as np
 
+from grainlight.core import status_name
 from grainlight.estimators import Kind, PhotometricLikelihood
 from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.random_observing import Observing
@@ -164,27 +165,8 @@ def plot(path, found, rank, efficiency, error):
     plt.close(figure)
 
 
-def main() -> None:
-    """Measure, print and save."""
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--model", default="ccsn-dust")
-    words.add_argument("--objects", type=int, default=2000)
-    words.add_argument("--weighed", type=int, default=300)
-    words.add_argument("--chains", type=int, default=0)
-    words.add_argument("--draws", type=int, default=2048)
-    words.add_argument("--seed", type=int, default=77)
-    words.add_argument("--out", type=Path, default=Path("results/amortized"))
-    given = words.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    model = ShellModel.load(given.model).under(clumpy=False)
-    posterior = model.posterior
-    choice = PriorChoice.read(posterior.prior)
-    keys = jr.split(jr.key(given.seed), 6)
-    pool, data, conditions = observe(keys[0], model, posterior.prior, given.objects)
-    truth = np.asarray(pool.theta, float)
-    bounds = np.asarray(
-        [posterior.posterior.support.lower, posterior.posterior.support.upper]
-    )
+def draw_all(key, posterior, data, floor):
+    """Amortized draws of all objects, and how many a second of processor time."""
 
     @eqx.filter_jit
     def draw(keys, data, floor):
@@ -192,118 +174,148 @@ def main() -> None:
             keys, data, floor
         )
 
-    draw_keys = jr.split(keys[1], given.objects)
+    keys = jr.split(key, len(floor))
     parts, seconds = [], []
-    for start in range(0, given.objects - BLOCK + 1, BLOCK):
+    for start in range(0, len(floor) - BLOCK + 1, BLOCK):
         some = slice(start, start + BLOCK)
+        piece = jax.tree.map(lambda leaf, s=some: leaf[s], data)
         began = time.process_time()
-        piece = draw(
-            draw_keys[some],
-            jax.tree.map(lambda leaf, s=some: leaf[s], data),
-            conditions.floor[some],
-        )
-        parts.append(np.asarray(piece, float))
+        parts.append(np.asarray(draw(keys[some], piece, floor[some]), float))
         seconds.append(time.process_time() - began)
-    draws = np.concatenate(parts)
-    number = len(draws)
-    masks = {name: mask[:number] for name, mask in slices(conditions, data).items()}
-    truth = truth[:number]
+    rate = BLOCK * NUM_DRAWS / float(np.median(seconds[1:] or seconds))
+    return np.concatenate(parts), rate
+
+
+def describe(name, one):
+    """One line of the calibration of one slice."""
+    gaps = one["largest_gap"]
+    return (
+        f"{name:22s} {one['objects']:5d} objects: coverage off by "
+        f"{100 * gaps['0.68']:.1f} (68 %) {100 * gaps['0.95']:.1f} (95 %) points, "
+        f"ranks p = {one['rank_pvalue']:.2g}, control {one['control_pvalue']:.1g}, "
+        f"TARP gap {one['tarp_gap']:+.3f}"
+    )
+
+
+def weigh(key, model, few, num_draws):
+    """Weighed draws of some objects, their target and the seconds an object."""
+    choice = PriorChoice.read(model.posterior.prior)
+    target = FloorTarget(
+        PhotometricTarget(
+            PhotometricLikelihood(model.likelihood, model.bands),
+            choice.prior(model),
+            choice.parameters,
+        ),
+        choice.parameters,
+    )
+    settings = CorrectionSettings(num_draws=num_draws, most_rounds=1)
+    proposal = FloorProposal(model.posterior)
+    weigh_draws(key, target, proposal, few, settings)  # compiles
+    cpu = time.process_time()
+    weighed = weigh_draws(key, target, proposal, few, settings)
+    seconds = (time.process_time() - cpu) / len(weighed)
+    return weighed, target, seconds
+
+
+def judge_weights(weighed, seconds, masks):
+    """Efficiencies and shares that passed, in slices."""
+    efficiency = np.array([one.certificate.efficiency for one in weighed])
+    shape = np.array([one.certificate.shape for one in weighed])
+    passed = np.array([one.passed for one in weighed])
+    few = {name: mask[: len(weighed)] for name, mask in masks.items()}
+    return {
+        "objects": len(weighed),
+        "draws": weighed[0].certificate.num_weighed,
+        "cpu_seconds_an_object": seconds,
+        "passed": float(passed.mean()),
+        "shape_below_0.7": float(np.mean(shape < 0.7)),
+        "median_efficiency": float(np.median(efficiency)),
+        "slices": {
+            name: {
+                "median_efficiency": float(np.median(efficiency[mask])),
+                "passed": float(passed[mask].mean()),
+            }
+            for name, mask in few.items()
+            if mask.sum() >= 10
+        },
+    }
+
+
+def agree(key, target, few, weighed, number):
+    """C2ST between corrected draws and chains from the prior."""
+    chosen = [i for i, one in enumerate(weighed) if one.passed][:number]
+    some = jax.tree.map(lambda leaf: leaf[np.array(chosen)], few)
+    cpu = time.process_time()
+    chains = sample_posterior(key, target, some)
+    seconds = (time.process_time() - cpu) / len(chosen)
+    generator = np.random.default_rng(0)
+    found = []
+    for i, samples in zip(chosen, chains, strict=True):
+        scaled = np.asarray(target.parameters.scale(samples.theta), float)[::4]
+        mine = resample(generator, weighed[i], len(scaled))
+        test = classify_samples(jr.fold_in(key, i), mine, scaled)
+        found.append(test.accuracy)
+    statuses = Counter(status_name(samples.status) for samples in chains)
+    return {"c2st": found, "statuses": statuses, "chains_cpu_seconds": seconds}
+
+
+def arguments():
+    """What is asked for."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--model", default="ccsn-dust")
+    words.add_argument("--objects", type=int, default=2000)
+    words.add_argument("--weighed", type=int, default=256)
+    words.add_argument("--chains", type=int, default=0)
+    words.add_argument("--draws", type=int, default=2048)
+    words.add_argument("--seed", type=int, default=77)
+    words.add_argument("--out", type=Path, default=Path("results/amortized"))
+    return words.parse_args()
+
+
+def main() -> None:
+    """Measure, print and save."""
+    given = arguments()
+    given.out.mkdir(parents=True, exist_ok=True)
+    model = ShellModel.load(given.model).under(clumpy=False)
+    keys = jr.split(jr.key(given.seed), 6)
+    prior, support = model.posterior.prior, model.posterior.posterior.support
+    pool, data, conditions = observe(keys[0], model, prior, given.objects)
+    bounds = np.asarray([support.lower, support.upper])
+    draws, rate = draw_all(keys[1], model.posterior, data, conditions.floor)
+    truth = np.asarray(pool.theta, float)[: len(draws)]
+    masks = {n: m[: len(draws)] for n, m in slices(conditions, data).items()}
     found = {
         name: calibration(draws, truth, mask, keys[2], bounds)
         for name, mask in masks.items()
         if mask.sum() >= 50
     }
+    for name, one in found.items():
+        print(describe(name, one), flush=True)
+    few = jax.tree.map(lambda leaf: leaf[: given.weighed], (data, conditions.floor))
+    weighed, target, seconds = weigh(keys[3], model, few, given.draws)
     result = {
         "model": given.model,
         "identity": model.identity,
         "seed": given.seed,
-        "draws_a_cpu_second": BLOCK
-        * NUM_DRAWS
-        / float(np.median(seconds[1:] or seconds)),
+        "draws_a_cpu_second": rate,
         "amortized": found,
+        "weighed": judge_weights(weighed, seconds, masks),
     }
-    for name, one in found.items():
-        gaps = one["largest_gap"]
-        print(
-            f"{name:22s} {one['objects']:5d} objects: coverage off by "
-            f"{100 * gaps['0.68']:.1f} (68 %) {100 * gaps['0.95']:.1f} (95 %) points, "
-            f"ranks p = {one['rank_pvalue']:.2g} (control {one['control_pvalue']:.1g}), "
-            f"TARP gap {one['tarp_gap']:+.3f}",
-            flush=True,
-        )
-    efficiency = np.zeros(0)
-    error = np.asarray(conditions.error)[: given.weighed]
-    if given.weighed:
-        target = FloorTarget(
-            PhotometricTarget(
-                PhotometricLikelihood(model.likelihood, model.bands),
-                choice.prior(model),
-                choice.parameters,
-            ),
-            choice.parameters,
-        )
-        few = jax.tree.map(lambda leaf: leaf[: given.weighed], (data, conditions.floor))
-        settings = CorrectionSettings(num_draws=given.draws, most_rounds=1)
-        warm = jax.tree.map(lambda leaf: leaf[: given.weighed], few)
-        weigh_draws(keys[3], target, FloorProposal(posterior), warm, settings)
-        began, cpu = time.time(), time.process_time()
-        weighed = weigh_draws(keys[3], target, FloorProposal(posterior), few, settings)
-        wall, cpu = time.time() - began, time.process_time() - cpu
-        efficiency = np.array([one.certificate.efficiency for one in weighed])
-        shape = np.array([one.certificate.shape for one in weighed])
-        passed = np.array([one.passed for one in weighed])
+    passed = np.array([one.passed for one in weighed])
+    if passed.sum() >= 50:
         generator = np.random.default_rng(given.seed)
-        corrected = np.stack([resample(generator, one, NUM_DRAWS) for one in weighed])
-        result["weighed"] = {
-            "objects": given.weighed,
-            "draws": given.draws,
-            "cpu_seconds_an_object": cpu / given.weighed,
-            "wall_seconds_an_object": wall / given.weighed,
-            "passed": float(passed.mean()),
-            "shape_below_0.7": float(np.mean(shape < 0.7)),
-            "median_efficiency": float(np.median(efficiency)),
-            "slices": {
-                name: {
-                    "median_efficiency": float(
-                        np.median(efficiency[mask[: given.weighed]])
-                    ),
-                    "passed": float(passed[mask[: given.weighed]].mean()),
-                }
-                for name, mask in masks.items()
-                if mask[: given.weighed].sum() >= 10
-            },
-            "of_those_passed": calibration(
-                corrected[passed],
-                truth[: given.weighed][passed],
-                passed[passed],
-                keys[4],
-                bounds,
-            )
-            if passed.sum() >= 50
-            else None,
-        }
-        print(json.dumps(result["weighed"], indent=1), flush=True)
-        if given.chains:
-            agreement = []
-            chosen = np.flatnonzero(passed)[: given.chains]
-            some = jax.tree.map(lambda leaf: leaf[chosen], few)
-            began = time.process_time()
-            chains = sample_posterior(keys[5], target, some)
-            spent = (time.process_time() - began) / max(len(chosen), 1)
-            for i, samples in zip(chosen, chains, strict=True):
-                scaled = np.asarray(choice.parameters.scale(samples.theta), float)
-                mine = resample(generator, weighed[i], len(scaled))
-                test = classify_samples(
-                    jr.fold_in(keys[5], int(i)), mine[::4], scaled[::4]
-                )
-                agreement.append(test.accuracy)
-            result["agreement"] = {
-                "c2st": agreement,
-                "statuses": dict(Counter(str(s.status) for s in chains)),
-                "cpu_seconds_a_chain_object": spent,
-            }
-            print(json.dumps(result["agreement"], indent=1), flush=True)
+        corrected = np.stack([resample(generator, w, NUM_DRAWS) for w in weighed])
+        result["corrected"] = calibration(
+            corrected, truth[: len(weighed)], passed, keys[4], bounds
+        )
+        print(describe("corrected", result["corrected"]), flush=True)
+    print(json.dumps(result["weighed"], indent=1), flush=True)
+    if given.chains:
+        result["agreement"] = agree(keys[5], target, few, weighed, given.chains)
+        print(json.dumps(result["agreement"], indent=1), flush=True)
     (given.out / "amortized.json").write_text(json.dumps(result, indent=1))
+    efficiency = np.array([one.certificate.efficiency for one in weighed])
+    error = np.asarray(conditions.error)[: len(weighed)]
     rank = np.sum(draws < truth[:, None], axis=1)
     plot(given.out / "amortized.png", found, rank, efficiency, error)
 
