@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Key
 from grainlight.core import ParameterError
 from grainlight.estimators.band_summary import BandSummary
 from grainlight.estimators.files import save_estimator
-from grainlight.estimators.flow_posterior import EncoderKind, FlowPosterior
+from grainlight.estimators.flow_posterior import FlowPosterior
 from grainlight.estimators.photometric_posterior import (
     NUM_CHANNELS,
     PhotometricPosterior,
@@ -65,7 +65,7 @@ class AmortizedSizes:
     num_layers: int = 6
     width: int = 96
     depth: int = 1
-    encoder: EncoderKind = "masked"
+    encoder: str = "masked"
 
 
 class Pool(eqx.Module):

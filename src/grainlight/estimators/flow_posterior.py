@@ -41,8 +41,6 @@ from grainlight.networks import (
     TokenEncoder,
 )
 
-EncoderKind = Literal["masked", "token"]
-
 
 class PosteriorDraws(eqx.Module):
     """Draws of one object's scaled parameters, and the density they are drawn from.
@@ -99,7 +97,7 @@ class FlowPosterior(eqx.Module):
         condition_scaling: Scaling,
         *,
         num_channels: int = 1,
-        encoder: EncoderKind = "masked",
+        encoder: str = "masked",
         widths: Sequence[int] = (64, 64),
         normalization: Literal["none", "layer"] = "none",
         floor: float = 1e-6,
@@ -292,14 +290,14 @@ class FlowPosterior(eqx.Module):
         factor = self.cholesky(features, self.floor)
         volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
 
-        def one(key: Array) -> PosteriorDraws:
+        def one(key: Array) -> tuple[Array, Array]:
             white, log_prob = self.flow.sample_with_log_prob(key, context)
             real = self.theta_scaling.inverse(mean + factor @ white)
             log_prob = log_prob - volume + self.theta_scaling.log_det
             log_prob = log_prob + self.support.log_det(real)
-            return PosteriorDraws(self.support.constrain(real), log_prob)
+            return self.support.constrain(real), log_prob
 
-        return jax.vmap(one)(jr.split(key, num_draws))
+        return PosteriorDraws(*jax.vmap(one)(jr.split(key, num_draws)))
 
     def loss(
         self,

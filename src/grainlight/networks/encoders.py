@@ -30,7 +30,6 @@ from grainlight.networks.residual import ResidualNetwork
 
 #: Encoders by the name in a file.
 ENCODERS = ("masked", "token")
-EncoderKind = Literal["masked", "token"]
 
 
 @runtime_checkable
@@ -200,7 +199,7 @@ class TokenEncoder(eqx.Module):
             tokens = tokens + jax.vmap(network)(values[:, number, None])
         for block in self.blocks:
             tokens = block(tokens, tokens, mask)
-        share = jnp.mean(mask.astype(values.dtype))[None]
+        share = jnp.sum(mask)[None] / self.embedding.shape[0]
         query = self.known(jnp.concatenate([condition, share]))[None]
         pooled = self.pool(query, tokens, mask)[0]
         return self.trunk(jnp.concatenate([pooled, condition]))
