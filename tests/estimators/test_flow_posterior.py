@@ -35,8 +35,10 @@ def make(key=0, **settings):
         jr.key(key), THETA, NOTHING, X, lower=LOWER, upper=UPPER, **(SMALL | settings)
     )
 
+    small = 0.05 if settings.get("encoder") != "token" else 0.002
+
     def shift(leaf):
-        return leaf + 0.05 if eqx.is_inexact_array(leaf) else leaf
+        return leaf + small if eqx.is_inexact_array(leaf) else leaf
 
     kept = (made.support, made.theta_scaling)
     moved = jax.tree.map(shift, made)

@@ -83,8 +83,8 @@ def run_catalog(
     settings = settings or CatalogSettings()
     folder, reading = Path(out), dict(reading or {})
     stated = _statement(seed, model, source, settings, reading)
-    _open_folder(folder, stated)
     worker = Worker(model, settings, len(source.columns))
+    _open_folder(folder, stated)
     counts: Counter[str] = Counter()
     for number, (low, high) in enumerate(source.pieces(settings.rows)):
         if not is_whole(folder, number, high - low):
