@@ -15,11 +15,12 @@ from grainlight.core.errors import (
     UnknownFilterError,
 )
 from grainlight.core.parameters import Parameter, Parameters
-from grainlight.core.samples import Diagnostics, Samples
+from grainlight.core.samples import Certificate, Diagnostics, Samples
 from grainlight.core.status import Status, status_name
 
 __all__ = [
     "BandMismatchError",
+    "Certificate",
     "Diagnostics",
     "FileFormatError",
     "GrainlightError",

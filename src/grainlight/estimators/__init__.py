@@ -14,6 +14,7 @@ from grainlight.estimators.files import (
     save_estimator,
 )
 from grainlight.estimators.flow_likelihood import FlowLikelihood
+from grainlight.estimators.flow_posterior import FlowPosterior, PosteriorDraws
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
 from grainlight.estimators.masks import hide_bands
@@ -22,6 +23,8 @@ from grainlight.estimators.moments import Moments
 from grainlight.estimators.observed import Kind, observed_log_prob
 from grainlight.estimators.photometric import FIVE_PER_CENT, PhotometricLikelihood
 from grainlight.estimators.photometric_data import PhotometricData
+from grainlight.estimators.photometric_posterior import PhotometricPosterior
+from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
 from grainlight.estimators.presets import (
     PRESETS,
     Preset,
@@ -30,6 +33,7 @@ from grainlight.estimators.presets import (
 )
 from grainlight.estimators.scaling import Scaling
 from grainlight.estimators.settings import TrainingRecord, TrainingSettings
+from grainlight.estimators.support import Support
 from grainlight.estimators.training import Training, fit_estimator, train
 from grainlight.estimators.variational import VariationalLikelihood
 
@@ -45,6 +49,7 @@ __all__ = [
     "FIVE_PER_CENT",
     "FlowDensity",
     "FlowLikelihood",
+    "FlowPosterior",
     "GaussianLikelihood",
     "GaussianPosterior",
     "Inputs",
@@ -54,9 +59,13 @@ __all__ = [
     "PRESETS",
     "PhotometricData",
     "PhotometricLikelihood",
+    "PhotometricPosterior",
+    "PosteriorDraws",
+    "PosteriorEnsemble",
     "Preset",
     "SavedEstimator",
     "Scaling",
+    "Support",
     "Training",
     "TrainingRecord",
     "TrainingSettings",

@@ -30,8 +30,11 @@ from grainlight.estimators.density import FlowDensity
 from grainlight.estimators.effective import EffectiveEmulator
 from grainlight.estimators.emulator import Emulator
 from grainlight.estimators.flow_likelihood import FlowLikelihood
+from grainlight.estimators.flow_posterior import FlowPosterior
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.photometric_posterior import PhotometricPosterior
+from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
 from grainlight.estimators.settings import TrainingRecord
 from grainlight.estimators.variational import VariationalLikelihood
 
@@ -46,12 +49,21 @@ ESTIMATORS: dict[str, Any] = {
     "Emulator": Emulator,
     "FlowDensity": FlowDensity,
     "FlowLikelihood": FlowLikelihood,
+    "FlowPosterior": FlowPosterior,
     "GaussianLikelihood": GaussianLikelihood,
     "GaussianPosterior": GaussianPosterior,
+    "PhotometricPosterior": PhotometricPosterior,
+    "PosteriorEnsemble": PosteriorEnsemble,
     "VariationalLikelihood": VariationalLikelihood,
 }
 #: Their FlowJAX layers keep arrays that must not be traced.
-_UNTRACED = (FlowDensity, FlowLikelihood)
+_UNTRACED = (
+    FlowDensity,
+    FlowLikelihood,
+    FlowPosterior,
+    PhotometricPosterior,
+    PosteriorEnsemble,
+)
 
 
 @dataclass(frozen=True)
