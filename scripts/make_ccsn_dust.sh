@@ -16,7 +16,7 @@ grainlight simulate --num-parents 2100 --seed 2024 --prior thesis2023 \
 grainlight train "$folder/parents" --out "$folder/smooth" \
     --minutes 30 --epochs 1000 --seed 1
 grainlight train "$folder/clumps" --smooth "$folder/smooth" --out "$folder/model" \
-    --minutes 20 --epochs 10000 --learning-rate 2e-3 --seed 1
+    --epochs 1000 --seed 1
 
 grainlight amortize "$folder/model" --minutes 45 --seed 1
 

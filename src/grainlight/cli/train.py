@@ -51,7 +51,7 @@ def train(
     """Train likelihood, dust temperature and joint prior on simulated parents.
 
     Smooth shells and such with clumps are two folders: simulate them apart, and give
-    both. What clumps change is learned beside smooth shells, in as much time again.
+    both. What clumps change is learned beside smooth shells, in ten minutes or so.
     """
     settings = TrainingSettings(
         num_epochs=epochs,

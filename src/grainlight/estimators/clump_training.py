@@ -14,6 +14,7 @@ References:
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,10 +50,37 @@ from grainlight.simulators import (
 )
 
 NUM_FOLDS = 5
-#: Parts of the time limit: of the mean in each fold, of the mean that is kept, of the
-#: covariance, of the dust temperature and of the joint density.
-FOLD_SHARE, MEAN_SHARE, SCATTER_SHARE, SMALL_SHARE = 0.1, 0.15, 0.2, 0.075
-RESIDUAL_WIDTHS = (64, 64)
+RESIDUAL_WIDTHS = (32,)
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one part is trained: few rows want a short schedule that ends in time.
+
+    Attributes:
+        share: Its part of the time limit.
+        changes: Settings that it has of its own.
+    """
+
+    share: float
+    changes: dict[str, Any]
+
+
+FOLD_STEP = Step(0.1, {"num_epochs": 300, "learning_rate": 2e-3, "weight_decay": 0.01})
+MEAN_STEP = replace(FOLD_STEP, share=0.15)
+SCATTER_STEP = Step(
+    0.2,
+    {
+        "num_epochs": 60,
+        "learning_rate": 3e-3,
+        "weight_decay": 0.3,
+        "anneal_fraction": 0.3,
+    },
+)
+OUTCOMES_STEP = Step(
+    0.075, {"num_epochs": 400, "learning_rate": 2e-3, "weight_decay": 0.01}
+)
+DENSITY_STEP = Step(0.075, {"num_epochs": 100, "batch_size": 512})
 #: Draws from the prior that the joint density is learned from, and those that it is
 #: validated on.
 DENSITY_DRAWS = (100_000, 5_000)
@@ -85,10 +113,12 @@ class ClumpTraining:
         """Folder of the part that knows clumps."""
         return self.folder / CLUMPS
 
-    def share(self, part: float, **changes: int) -> TrainingSettings:
-        """Settings with a part of the time limit."""
-        limit = part * self.settings.time_limit_s
-        return replace(self.settings, time_limit_s=limit, **changes)
+    def settings_of(self, step: Step) -> TrainingSettings:
+        """Settings of one part; those of the whole training limit its epochs."""
+        epochs = min(self.settings.num_epochs, step.changes["num_epochs"])
+        own = {**step.changes, "num_epochs": epochs, "patience": epochs}
+        limit = step.share * self.settings.time_limit_s
+        return replace(self.settings, time_limit_s=limit, **own)
 
     def checkpoints(self, name: str) -> Path:
         """Where one of the trainings is kept."""
@@ -158,7 +188,7 @@ def _train_mean(
             untrained,
             others,
             held,
-            training.share(FOLD_SHARE),
+            training.settings_of(FOLD_STEP),
             folder=training.checkpoints(f"mean-{k}"),
             progress=training.progress,
         )
@@ -169,7 +199,7 @@ def _train_mean(
         untrained,
         data,
         held,
-        training.share(MEAN_SHARE),
+        training.settings_of(MEAN_STEP),
         folder=training.checkpoints("mean"),
         progress=training.progress,
     )
@@ -201,7 +231,7 @@ def _train_scatter(
         untrained,
         (theta, condition, residuals),
         (held_theta, held_condition, left),
-        training.share(SCATTER_SHARE),
+        training.settings_of(SCATTER_STEP),
         folder=training.checkpoints("scatter"),
         progress=training.progress,
     )
@@ -217,7 +247,7 @@ def _train_outcomes(key: Key[Array, ""], training: ClumpTraining) -> EffectiveEm
         untrained,
         data,
         training.rows.outcomes(training.rows.held),
-        training.share(SMALL_SHARE),
+        training.settings_of(OUTCOMES_STEP),
         folder=training.checkpoints(OUTCOMES),
         progress=training.progress,
     )
@@ -241,7 +271,7 @@ def _train_density(
         FlowDensity.from_data(start, data[0], *bounds),
         data,
         held,
-        training.share(SMALL_SHARE, batch_size=512),
+        training.settings_of(DENSITY_STEP),
         folder=training.checkpoints(DENSITY),
         progress=training.progress,
     )

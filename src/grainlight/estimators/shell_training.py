@@ -104,7 +104,8 @@ def train_shell_model(
             the model has a part that knows them.
         folder: Where the model goes.
         settings: Settings of the likelihood's training; the two smaller estimators
-            take a tenth of its time limit. Clumps take as long as the likelihood.
+            take a tenth of its time limit. Clumps have a schedule of their own, within
+            this time limit and number of epochs.
         smooth: A trained model of smooth shells, in place of such data sets.
         sizes: Sizes of the networks.
         cache: Folder of streamed rows; `folder/checkpoints/rows` if not given.
