@@ -155,7 +155,9 @@ def plot(path, found, rank, efficiency, error):
         axes[0].axvline(float(level), color="0.5", lw=1)
     axes[0].set(yticks=range(len(names)), yticklabels=names, xlabel="coverage")
     for i, name in enumerate(SHELL_PARAMETERS.names):
-        axes[1].hist(rank[:, i] / NUM_DRAWS, 20, range=(0, 1), histtype="step", label=name)
+        axes[1].hist(
+            rank[:, i] / NUM_DRAWS, 20, range=(0, 1), histtype="step", label=name
+        )
     axes[1].axhline(len(rank) / 20, color="0.5", lw=1)
     axes[1].set(xlabel="rank of the truth", ylabel="objects")
     axes[1].legend(fontsize=7)
