@@ -59,10 +59,11 @@ def nothing(parameters: Parameters) -> dict[str, Any]:
 def describe_certificate(certificate: Certificate | None) -> dict[str, Any]:
     """Which step of the ladder answered, and how good its weights were."""
     given = Certificate("") if certificate is None else certificate
-    return {
-        "rung": given.rung,
+    numbers = {
         "efficiency": given.efficiency,
         "pareto_shape": given.shape,
         "log_evidence": given.log_evidence,
         "log_evidence_error": given.log_evidence_error,
     }
+    known = {k: v if np.isfinite(v) else None for k, v in numbers.items()}
+    return {"rung": given.rung, **known}

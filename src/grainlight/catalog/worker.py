@@ -203,8 +203,9 @@ class Worker:
         quantiles = np.quantile(temperature, [0.16, 0.5, 0.84])
         names = ("dust_temperature_q16", "dust_temperature_q50", "dust_temperature_q84")
         row |= dict(zip(names, quantiles.tolist(), strict=True))
-        row["chi_squared"] = trust.chi_squared
-        row["predictive_probability"] = trust.predictive_probability
+        if observation.num_detected:  # else there is nothing to compare
+            row["chi_squared"] = trust.chi_squared
+            row["predictive_probability"] = trust.predictive_probability
         return row | {"trust": trust.verdict}
 
 

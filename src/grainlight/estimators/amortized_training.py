@@ -141,7 +141,8 @@ def blank_posterior(
     bounds = np.array([choice.lower, choice.upper])
     bounds[:, logged] = np.log10(bounds[:, logged])
     # what rounding moves beyond a bound lies on it
-    theta = np.clip(np.asarray(theta), *np.float32(bounds))
+    low, high = bounds.astype(np.float32)
+    theta = np.clip(np.asarray(theta), low, high)
     posterior = FlowPosterior.from_data(
         build_key,
         theta,

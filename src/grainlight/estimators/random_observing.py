@@ -104,7 +104,7 @@ class Observing(AbstractConstant):
         keys = jr.split(key, 5)
         one = jr.bernoulli(keys[0], ONE_INSTRUMENT)
         pick = jr.choice(keys[1], self.instrument)
-        every = jnp.unique(self.instrument, size=2)  # each instrument as often
+        every = jnp.unique(self.instrument, size=2)  # the first has most bands
         pick = jnp.where(jr.bernoulli(keys[2]), pick, every[0])
         eligible = (self.instrument == pick) | ~one
         lot = jnp.where(eligible, jr.uniform(keys[3], self.instrument.shape), 2.0)

@@ -4,7 +4,7 @@
    if they are worth enough and their largest weights are tame (Pareto k-hat).
 2. *Guided*: chains whose proposals are learned from such draws, half as they came, half
    by truncated weight, and which start from the draws as they came: these are wider
-   than the posterior.
+   than the posterior. Where next to none of them has weight this would not be sound.
 3. *Sampled*: chains from the prior, for what fails the gate there, and wherever the
    amortized posterior does not apply.
 
@@ -36,6 +36,8 @@ from grainlight.sampling.target import Target
 
 #: Weights count at most this many times their mean when chains are guided by them.
 TRUNCATION = 64.0
+#: Effective draws below which the amortized ones do not show where the posterior is.
+LEAST_SOUND = 5.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,11 @@ def climb(
         for i, one in known.items()
         if one.passed
     }
-    left = [i for i in known if i not in done]
+    left = [
+        i
+        for i, one in known.items()
+        if not one.passed and one.certificate.num_effective >= LEAST_SOUND
+    ]
     if left:
         start = _starts(keys[2], target, [known[i] for i in left], plan)
         shown = _offset(progress, len(done), number)
