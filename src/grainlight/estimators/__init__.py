@@ -28,14 +28,23 @@ from grainlight.estimators.presets import (
 )
 from grainlight.estimators.scaling import Scaling
 from grainlight.estimators.settings import TrainingRecord, TrainingSettings
+from grainlight.estimators.support import Support
 from grainlight.estimators.training import Training, fit_estimator, train
 from grainlight.estimators.variational import VariationalLikelihood
+from grainlight.estimators.weighted import WeightedDensity
+from grainlight.estimators.weighted_fit import (
+    DensitySettings,
+    WeightedFit,
+    fit_weighted,
+)
+from grainlight.estimators.whitening import Whitening
 
 __all__ = [
     "ESTIMATORS",
     "BlockFeed",
     "BlockSource",
     "Box",
+    "DensitySettings",
     "Emulator",
     "FIVE_PER_CENT",
     "FlowDensity",
@@ -52,13 +61,18 @@ __all__ = [
     "Preset",
     "SavedEstimator",
     "Scaling",
+    "Support",
     "Training",
     "TrainingRecord",
     "TrainingSettings",
     "VariationalLikelihood",
+    "WeightedDensity",
+    "WeightedFit",
+    "Whitening",
     "WholeFeed",
     "find_model",
     "fit_estimator",
+    "fit_weighted",
     "hide_bands",
     "load_estimator",
     "make_feed",

@@ -32,6 +32,7 @@ from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
 from grainlight.estimators.settings import TrainingRecord
 from grainlight.estimators.variational import VariationalLikelihood
+from grainlight.estimators.weighted import WeightedDensity
 
 FORMAT = 1
 WORDS, WEIGHTS = "model.json", "weights.npz"
@@ -45,6 +46,7 @@ ESTIMATORS: dict[str, Any] = {
     "GaussianLikelihood": GaussianLikelihood,
     "GaussianPosterior": GaussianPosterior,
     "VariationalLikelihood": VariationalLikelihood,
+    "WeightedDensity": WeightedDensity,
 }
 #: Their FlowJAX layers keep arrays that must not be traced.
 _UNTRACED = (FlowDensity, FlowLikelihood)
