@@ -1,7 +1,7 @@
 """Divergence and dimensionality where the answer is exact, beside margarine 2.2.
 
     python benchmarks/marginal_statistics.py [--draws 40000] [--seeds 1]
-        [--kinds autoregressive coupling kernel] [--cases gauss8 ...]
+        [--kinds autoregressive coupling kernel] [--cases gauss8 ...] [--alone]
 
 Every case has the same draws for all. margarine (extra `peers`) takes part if it is
 installed: RealNVP in two dimensions with as many epochs, batches and the learning rate
@@ -95,19 +95,20 @@ def ours(case: Case, kind: str, seed: int) -> dict[str, float]:
 
 def margarine(case: Case, seed: int) -> dict[str, float]:
     """The same by margarine: no errors, as it quotes none."""
-    estimators = importlib.import_module("margarine.estimators")
+    flows = importlib.import_module("margarine.estimators.realnvp")
+    kernels = importlib.import_module("margarine.estimators.kde")
     rngs = importlib.import_module("flax.nnx").Rngs(seed)
     started = time.process_time()
     theta, weight = jnp.asarray(case.chains.theta), jnp.asarray(case.chains.weight)
     low, high = case.chains.support.lower, case.chains.support.upper
     ranges = jnp.stack([low, high]) if np.all(np.isfinite(high - low)) else None
     dim = theta.shape[1]
-    kind = estimators.RealNVP if dim > 1 else estimators.KDE
+    kind = flows.RealNVP if dim > 1 else kernels.KDE
     extra = {"in_size": dim, "nnx_rngs": rngs} if dim > 1 else {}
     learned = kind(theta, weights=weight, theta_ranges=ranges, **extra)
     if dim > 1:
         learned.train(
-            jr.key(seed), learning_rate=3e-3, epochs=20, patience=5, batch_size=1_000
+            jr.key(seed), learning_rate=5e-3, epochs=12, patience=5, batch_size=1_000
         )
     else:
         learned.train()
@@ -121,12 +122,14 @@ def margarine(case: Case, seed: int) -> dict[str, float]:
     }
 
 
-def methods(kinds: list[str]) -> dict[str, Callable[[Case, int], dict[str, float]]]:
+def methods(
+    kinds: list[str], alone: bool
+) -> dict[str, Callable[[Case, int], dict[str, float]]]:
     """What takes part."""
     found = {
         kind: lambda case, seed, kind=kind: ours(case, kind, seed) for kind in kinds
     }
-    if importlib.util.find_spec("margarine") is not None:
+    if not alone and importlib.util.find_spec("margarine") is not None:
         found["margarine"] = margarine
     return found
 
@@ -139,6 +142,7 @@ def main() -> None:
     kinds = ["autoregressive", "coupling", "kernel"]
     parser.add_argument("--kinds", nargs="*", default=kinds)
     parser.add_argument("--cases", nargs="*")
+    parser.add_argument("--alone", action="store_true", help="without margarine")
     out = Path("results/marginal_statistics.json")
     parser.add_argument("--out", type=Path, default=out)
     given = parser.parse_args()
@@ -147,7 +151,7 @@ def main() -> None:
         for case in make_cases(np.random.default_rng(seed), given.draws):
             if given.cases and case.name not in given.cases:
                 continue
-            for name, method in methods(given.kinds).items():
+            for name, method in methods(given.kinds, given.alone).items():
                 found = method(case, seed)
                 row = {"case": case.name, "method": name, "seed": seed} | found
                 row["divergence_off"] = found["divergence"] / case.divergence - 1

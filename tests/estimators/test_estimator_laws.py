@@ -16,10 +16,14 @@ from grainlight.estimators import (
     FlowLikelihood,
     GaussianLikelihood,
     GaussianPosterior,
+    RatioClassifier,
+    Support,
     VariationalLikelihood,
     load_estimator,
     save_estimator,
 )
+from grainlight.estimators.weighted import Members, Piece, WeightedDensity, stack_flows
+from grainlight.estimators.whitening import Whitening
 
 RNG = np.random.default_rng(1)
 THETA = RNG.uniform(0.1, 0.9, (50, 2))
@@ -27,6 +31,21 @@ CONDITION = RNG.uniform(size=(50, 1))
 X = 20 + THETA @ np.array([[1.0, 2.0, 0.0], [0.5, -1.0, 1.0]])
 GAIN = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
 MIXING = np.array([[1.0, -2.0, 0.0], [0.0, 1.0, 1.0]])
+
+
+
+def weighted_density(key):
+    """Two pieces of two flows each, on a bounded and a periodic axis."""
+    support = Support.between([0.0, 0.0], [1.0, 2.0], [False, True])
+    pieces = tuple(
+        Piece(
+            Whitening.from_data(support.unbound_table(THETA), np.ones(50)),
+            Members(stack_flows(key, 2, 2, kind="coupling", width=8, knots=4)),
+        )
+        for _ in range(2)
+    )
+    return WeightedDensity(support, jnp.log(jnp.array([0.7, 0.3])), pieces, "coupling")
+
 
 MAKERS = {
     "GaussianLikelihood": lambda key: GaussianLikelihood.from_data(
@@ -54,6 +73,10 @@ MAKERS = {
         recognition_widths=(8,),
         num_latent=3,
     ),
+    "RatioClassifier": lambda key: RatioClassifier.from_data(
+        key, THETA, X + 0.1 * RNG.normal(size=X.shape), width=8, num_members=2
+    ),
+    "WeightedDensity": weighted_density,
 }
 ROWS = {
     "GaussianLikelihood": (THETA, CONDITION, X),
@@ -61,7 +84,9 @@ ROWS = {
     "FlowDensity": (THETA,),
     "FlowLikelihood": (THETA, CONDITION, X),
     "GaussianPosterior": (THETA, CONDITION, X),
+    "RatioClassifier": (THETA, X, X[::-1].copy()),
     "VariationalLikelihood": (THETA, CONDITION, X),
+    "WeightedDensity": (THETA,),
 }
 
 

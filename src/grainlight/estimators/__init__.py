@@ -26,6 +26,7 @@ from grainlight.estimators.presets import (
     mixing_without,
     named_preset,
 )
+from grainlight.estimators.ratio import RatioClassifier
 from grainlight.estimators.scaling import Scaling
 from grainlight.estimators.settings import TrainingRecord, TrainingSettings
 from grainlight.estimators.support import Support
@@ -59,6 +60,7 @@ __all__ = [
     "PhotometricData",
     "PhotometricLikelihood",
     "Preset",
+    "RatioClassifier",
     "SavedEstimator",
     "Scaling",
     "Support",

@@ -30,6 +30,7 @@ from grainlight.estimators.emulator import Emulator
 from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.ratio import RatioClassifier
 from grainlight.estimators.settings import TrainingRecord
 from grainlight.estimators.variational import VariationalLikelihood
 from grainlight.estimators.weighted import WeightedDensity
@@ -45,6 +46,7 @@ ESTIMATORS: dict[str, Any] = {
     "FlowLikelihood": FlowLikelihood,
     "GaussianLikelihood": GaussianLikelihood,
     "GaussianPosterior": GaussianPosterior,
+    "RatioClassifier": RatioClassifier,
     "VariationalLikelihood": VariationalLikelihood,
     "WeightedDensity": WeightedDensity,
 }

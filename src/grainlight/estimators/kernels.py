@@ -22,9 +22,9 @@ from grainlight.networks import AbstractConstant
 from grainlight.networks.spline_flow import CUBE_EDGE
 
 MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
-MOST_CENTERS = 2_000
+MOST_CENTERS = 1_000
 BROAD_SHARE, BROAD = 0.02, 1.3
-_MOST_HELD = 2_000
+_MOST_HELD = 1_000
 
 
 class Kernels(AbstractConstant):
@@ -108,7 +108,9 @@ def make_kernels(
         made.append(Kernels(centers, widths[jnp.argmax(score)]))
     size = min(kernels.centers.shape[0] for kernels in made)
     even = [
-        Kernels(k.centers[np.linspace(0, len(k.centers) - 1, size).astype(int)], k.width)
+        Kernels(
+            k.centers[np.linspace(0, len(k.centers) - 1, size).astype(int)], k.width
+        )
         for k in made
     ]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *even)

@@ -234,7 +234,9 @@ class WeightedDensity(eqx.Module):
         return jr.permutation(jr.fold_in(key, 1), draws)[:num_draws]
 
     @eqx.filter_jit
-    def _sample(self, key: Key[Array, ""], each: int) -> Float[Array, "member draw param"]:
+    def _sample(
+        self, key: Key[Array, ""], each: int
+    ) -> Float[Array, "member draw param"]:
         pick_key, *keys = jr.split(key, len(self.pieces) + 1)
         drawn = []
         for piece, piece_key in zip(self.pieces, keys, strict=True):
@@ -272,4 +274,6 @@ def _build(
     key: Key[Array, ""], dim: int, number: int, kind: Any, settings: dict[str, Any]
 ) -> SplineFlow:
     keys = jr.split(key, number)
-    return eqx.filter_vmap(lambda one: SplineFlow(one, dim, kind=kind, **settings))(keys)
+    return eqx.filter_vmap(lambda one: SplineFlow(one, dim, kind=kind, **settings))(
+        keys
+    )

@@ -53,16 +53,16 @@ class DensitySettings:
     """
 
     kind: DensityKind = "autoregressive"
-    num_members: int = 4
+    num_members: int = 3
     num_layers: int = 2
-    width: int = 32
+    width: int = 24
     knots: int = 8
     interval: float = 5.0
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            num_epochs=20,
+            num_epochs=12,
             batch_size=1_000,
-            learning_rate=3e-3,
+            learning_rate=5e-3,
             warmup_steps=50,
             patience=5,
             anneal_fraction=0.0,

@@ -43,7 +43,9 @@ def find_clusters(
         most: Largest number of modes.
     """
     if most < 1:
-        raise ParameterError(f"Expected one mode or more at most; got {most}. Raise it.")
+        raise ParameterError(
+            f"Expected one mode or more at most; got {most}. Raise it."
+        )
     y = support.unbound_table(np.asarray(theta, float))
     even = y[take_evenly(weight, _SEEN)]
     middle, spread = np.mean(even, axis=0), np.std(even, axis=0)

@@ -132,4 +132,8 @@ def member_log_prob(
 ) -> Float[np.ndarray, "draw member"]:
     """Log-density of many vectors by every member of an ensemble; else by itself."""
     by_member = getattr(density, "member_log_prob_table", None)
-    return density.log_prob_table(table)[:, None] if by_member is None else by_member(table)
+    return (
+        density.log_prob_table(table)[:, None]
+        if by_member is None
+        else by_member(table)
+    )

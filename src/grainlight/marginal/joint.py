@@ -68,7 +68,9 @@ class Joint:
     @property
     def trust(self) -> str:
         """What to think of it, in words."""
-        words = f"{self.chains.num_effective:.0f} effective draws, k-hat {self.shape:.2f}"
+        words = (
+            f"{self.chains.num_effective:.0f} effective draws, k-hat {self.shape:.2f}"
+        )
         verdict = "ok" if self.is_trusted else "do not trust"
         return f"{words}: {verdict}"
 

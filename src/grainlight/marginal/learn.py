@@ -39,10 +39,21 @@ class Marginal:
         """Pieces of the density."""
         return len(self.density.pieces)
 
+    def member_log_ratio(self) -> Float[np.ndarray, "draw member"]:
+        """Log of posterior over prior at the draws, by every member."""
+        theta = self.chains.theta
+        posterior = self.density.member_log_prob_table(theta)
+        return posterior - self.prior.log_prob_table(theta)[:, None]
+
     def log_ratio(self) -> Float[np.ndarray, " draw"]:
-        """Log of posterior over prior at the draws, by densities that have not seen them."""
-        posterior = self.fit.held_out_log_prob(self.chains.theta)
-        return posterior - self.prior.log_prob_table(self.chains.theta)
+        """The same by the members that have not seen the draws."""
+        return self.held_out(self.member_log_ratio())
+
+    def held_out(
+        self, by_member: Float[np.ndarray, "draw member"]
+    ) -> Float[np.ndarray, " draw"]:
+        """Of every draw the value by the member that has not seen it."""
+        return by_member[np.arange(len(by_member)), self.fit.fold]
 
 
 def learn_marginal(

@@ -158,9 +158,7 @@ def read_population(
         share = jax.nn.softmax(total)
         return mean, jnp.sum(share**2) - 1 / num
 
-    mean, variance = jax.vmap(one)(
-        objects.theta, objects.log_weight, objects.condition
-    )
+    mean, variance = jax.vmap(one)(objects.theta, objects.log_weight, objects.condition)
     return Reading(jnp.sum(mean), jnp.sum(variance))
 
 
@@ -240,7 +238,11 @@ def fit_population(
     chains = Chains(population.names, table, log_weight, prior.support)
     mean_variance = float(chains.weight @ np.where(np.isfinite(variance), variance, 0))
     return PopulationFit(
-        chains, evidence.log_evidence, mean_variance, evidence.efficiency, evidence.shape
+        chains,
+        evidence.log_evidence,
+        mean_variance,
+        evidence.efficiency,
+        evidence.shape,
     )
 
 
@@ -261,7 +263,9 @@ def _reader(
 
     def many(objects: ObjectDraws, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = read(objects, jnp.asarray(table, jnp.float32))
-        return np.asarray(found.log_likelihood, float), np.asarray(found.variance, float)
+        return np.asarray(found.log_likelihood, float), np.asarray(
+            found.variance, float
+        )
 
     return many
 

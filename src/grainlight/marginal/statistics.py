@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from grainlight.core import ParameterError
-from grainlight.marginal.densities import Density, member_log_prob
+from grainlight.marginal.densities import Density
 from grainlight.marginal.learn import Marginal
 from grainlight.marginal.measured import Measured
 from grainlight.sampling.importance import LARGEST_SHAPE, pareto_shape
@@ -71,11 +71,10 @@ def measure_marginal(
         num_draws: The density's own draws.
     """
     draw_key, seed_key = jr.split(key)
-    chains, prior = marginal.chains, marginal.prior
+    chains = marginal.chains
     sets = chains.draw_weights(_generator(seed_key), _WEIGHT_SETS)
-    held = _weighted(marginal.log_ratio(), chains.weight)
-    by_member = member_log_prob(marginal.density, chains.theta)
-    by_member = by_member - prior.log_prob_table(chains.theta)[:, None]
+    by_member = marginal.member_log_ratio()
+    held = _weighted(marginal.held_out(by_member), chains.weight)
     drawn = _drawn_ratio(draw_key, marginal, num_draws)
     num_modes = marginal.num_modes
 
@@ -125,11 +124,11 @@ def _dimensionality(ratio: np.ndarray, weight: np.ndarray) -> float:
     return _mean(_square(ratio, weight), weight)
 
 
-def _drawn_ratio(
-    key: Key[Array, ""], marginal: Marginal, num_draws: int
-) -> np.ndarray:
+def _drawn_ratio(key: Key[Array, ""], marginal: Marginal, num_draws: int) -> np.ndarray:
     theta = np.asarray(marginal.density.sample(key, num_draws), float)
-    ratio = marginal.density.log_prob_table(theta) - marginal.prior.log_prob_table(theta)
+    ratio = marginal.density.log_prob_table(theta) - marginal.prior.log_prob_table(
+        theta
+    )
     return ratio[np.isfinite(ratio)]
 
 
@@ -149,9 +148,9 @@ def evidence_of_chain(key: Key[Array, ""], marginal: Marginal) -> Measured:
             "has them, or use `importance_evidence`."
         )
     weight = chains.weight
-    log_evidence = chains.log_likelihood - marginal.log_ratio()
+    members = marginal.member_log_ratio()
+    log_evidence = chains.log_likelihood - marginal.held_out(members)
     log_evidence = _weighted(log_evidence, weight)
-    members = member_log_prob(marginal.density, chains.theta)
     mean = [_mean(column, weight) for column in members.T]
     sets = chains.draw_weights(_generator(key), _WEIGHT_SETS)
     again = [] if sets is None else [_mean(log_evidence, one) for one in sets]
