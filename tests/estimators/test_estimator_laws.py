@@ -33,7 +33,6 @@ GAIN = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
 MIXING = np.array([[1.0, -2.0, 0.0], [0.0, 1.0, 1.0]])
 
 
-
 def weighted_density(key):
     """Two pieces of two flows each, on a bounded and a periodic axis."""
     support = Support.between([0.0, 0.0], [1.0, 2.0], [False, True])

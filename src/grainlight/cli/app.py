@@ -10,6 +10,7 @@ from typing import NoReturn
 import jax
 import typer
 
+from grainlight.cli.chains import combine, marginal, tension
 from grainlight.cli.describe import describe
 from grainlight.cli.evaluate import evaluate
 from grainlight.cli.filters import list_filters
@@ -40,6 +41,9 @@ app.command()(describe)
 app.command()(train)
 app.command()(evaluate)
 app.command()(mocassin)
+app.command()(marginal)
+app.command()(combine)
+app.command()(tension)
 app.command("import")(import_own)
 app.command("filters")(list_filters)
 

@@ -104,7 +104,7 @@ def make_kernels(
         rule = (4 / (dim + 2) / num) ** (1 / (dim + 4))
         test = jnp.asarray(white[take_evenly(other, _MOST_HELD)], float)
         widths = jnp.asarray(rule * np.asarray(MULTIPLES))
-        score = jax.lax.map(lambda h: _mean_log_prob(centers, h, test), widths)
+        score = jnp.stack([_mean_log_prob(centers, h, test) for h in widths])
         made.append(Kernels(centers, widths[jnp.argmax(score)]))
     size = min(kernels.centers.shape[0] for kernels in made)
     even = [

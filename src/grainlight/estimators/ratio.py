@@ -1,13 +1,13 @@
-r"""Ratios of joint to separate probabilities, learned by telling pairs from shuffled ones.
+r"""Ratios of joint to separate probabilities, by telling pairs from shuffled ones.
 
-$$ \ln R(a, b) = \ln \frac{p(a, b)}{p(a)\, p(b)} = \mathrm{logit}\, P(\mathrm{matched}\,
-   |\, a, b) . $$
+$$ \ln R(a, b) = \ln \frac{p(a, b)}{p(a)\, p(b)} =
+   \mathrm{logit}\, P(\mathrm{matched}\, |\, a, b) . $$
 
 The logit is the ratio of a Gaussian with the canonical correlations $\rho_i$ of the
 training pairs,
 
-$$ \sum_i -\tfrac12 \ln(1 - \rho_i^2) + \frac{\rho_i u_i v_i - \tfrac12 \rho_i^2 (u_i^2 +
-   v_i^2)}{1 - \rho_i^2} , $$
+$$ \sum_i -\tfrac12 \ln(1 - \rho_i^2) +
+   \frac{\rho_i u_i v_i - \tfrac12 \rho_i^2 (u_i^2 + v_i^2)}{1 - \rho_i^2} , $$
 
 times a learned factor, plus a network that starts at zero and sees the canonical
 variates $u, v$ and their scaled differences. Objective: binary cross-entropy of matched
@@ -60,11 +60,13 @@ class Variates(AbstractConstant):
         centers = [np.mean(table, axis=0) for table in tables]
         inverse = []
         for table, center in zip(tables, centers, strict=True):
-            covariance = np.cov(table - center, rowvar=False).reshape(2 * (len(center),))
+            covariance = np.cov(table - center, rowvar=False).reshape(
+                2 * (len(center),)
+            )
             value, vector = np.linalg.eigh(covariance)
             if not value[0] > 1e-12 * value[-1]:
                 raise ParameterError(
-                    "Expected data sets whose columns are not functions of one another; "
+                    "Expected data sets whose columns are no functions of one another; "
                     f"got variances from {value[0]:.2g} to {value[-1]:.2g}. Leave "
                     "columns out."
                 )
@@ -136,7 +138,10 @@ class RatioClassifier(eqx.Module):
         )
         self.variates, self.factor = variates, jnp.ones(num_members)
         self.weight = (*hidden, jnp.zeros((num_members, width, 1)))
-        self.bias = (*(jnp.zeros((num_members, width)),) * 2, jnp.zeros((num_members, 1)))
+        self.bias = (
+            *(jnp.zeros((num_members, width)),) * 2,
+            jnp.zeros((num_members, 1)),
+        )
 
     @classmethod
     def from_data(
@@ -219,7 +224,9 @@ class RatioClassifier(eqx.Module):
         return jnp.sum(matched + jax.nn.softplus(self.member_log_ratio(a, other)))
 
 
-def shuffle_pairs(key: Key[Array, ""], a: Array, b: Array) -> tuple[Array, Array, Array]:
+def shuffle_pairs(
+    key: Key[Array, ""], a: Array, b: Array
+) -> tuple[Array, Array, Array]:
     """A batch with a third column: the second one of another row."""
     step = jr.randint(key, (), 1, max(b.shape[0], 2))
     return a, b, jnp.roll(b, step, axis=0)

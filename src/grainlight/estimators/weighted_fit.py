@@ -268,8 +268,8 @@ def _check_piece(theta: np.ndarray, weight: np.ndarray, piece: int) -> None:
     effective = np.sum(weight) ** 2 / max(np.sum(weight**2), np.finfo(float).tiny)
     if effective < FEWEST_EFFECTIVE:
         raise ParameterError(
-            f"Expected {FEWEST_EFFECTIVE} effective draws or more in piece {piece}; got "
-            f"{effective:.0f}. Sample longer, or use fewer pieces."
+            f"Expected {FEWEST_EFFECTIVE} effective draws or more in piece {piece}; "
+            f"got {effective:.0f}. Sample longer, or use fewer pieces."
         )
     mean = weight @ theta / np.sum(weight)
     spread = np.sqrt(weight @ (theta - mean) ** 2 / np.sum(weight))

@@ -49,9 +49,9 @@ class Chains:
         num, dim = self.theta.shape
         if not (len(self.names) == self.support.dim == dim and num > 0):
             raise ParameterError(
-                f"Expected one name and bounds for each of {dim} columns of draws; got "
-                f"{len(self.names)} names, {self.support.dim} bounds, {num} draws. Give "
-                "the missing ones."
+                f"Expected one name and bounds for each of {dim} columns of draws; "
+                f"got {len(self.names)} names, {self.support.dim} bounds, {num} draws. "
+                "Give the missing ones."
             )
         if not np.any(np.isfinite(self.log_weight)):
             raise ParameterError(

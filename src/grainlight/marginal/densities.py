@@ -48,9 +48,9 @@ class UniformDensity(eqx.Module):
     def __init__(self, support: Support) -> None:
         if not np.isfinite(support.log_volume):
             raise ParameterError(
-                f"Expected two bounds of every parameter of a uniform prior; got "
-                f"{np.asarray(support.lower)} and {np.asarray(support.upper)}. Give the "
-                "bounds, or another prior."
+                "Expected two bounds of every parameter of a uniform prior; got "
+                f"{np.asarray(support.lower)} and {np.asarray(support.upper)}. Give "
+                "the bounds, or another prior."
             )
         self.support = support
 

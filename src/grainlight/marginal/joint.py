@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from grainlight.core import ParameterError
 from grainlight.estimators import Support
@@ -99,7 +99,7 @@ def combine(
     found = evidence_of_weights(log_weight)
     if not np.isfinite(found.log_evidence.value):
         raise ParameterError(
-            "Expected experiments that overlap; got no draw at which all have a density."
+            "Expected experiments that overlap; got no draw at which all have density."
             " Look at their posteriors side by side."
         )
     each = [

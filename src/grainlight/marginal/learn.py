@@ -114,6 +114,6 @@ def _check_prior(chains: Chains, prior: Density) -> None:
     held = np.isfinite(prior.log_prob_table(chains.theta)) | (chains.weight == 0)
     if not np.all(held):
         raise ParameterError(
-            f"Expected draws where the prior is positive; got {int(np.sum(~held))} where "
-            "it is zero. Give the prior that the chains were sampled under."
+            f"Expected draws where the prior is positive; got {int(np.sum(~held))} "
+            "where it is zero. Give the prior that the chains were sampled under."
         )

@@ -122,7 +122,7 @@ def run_nautilus(
     num_live: int = 1_000,
     **settings: Any,
 ) -> NestedRun:
-    """Sample by nautilus, with batches of likelihoods; arguments as of `run_dynesty`."""
+    """Sample by nautilus, in batches; arguments as of `run_dynesty`."""
     nautilus = _extra("nautilus")
     sampler = nautilus.Sampler(
         cube_map(prior),

@@ -50,7 +50,7 @@ class Population(Protocol):
         theta: Float[Array, " param"],
         condition: Float[Array, " cond"],
     ) -> Float[Array, ""]:
-        """Normalized log-density of one object, of known conditions such as its epoch."""
+        """Log-density of one object, of known conditions such as its epoch."""
         ...
 
 
@@ -148,7 +148,7 @@ class Reading(eqx.Module):
 def read_population(
     population: Population, objects: ObjectDraws, hyper: Float[Array, " hyper"]
 ) -> Reading:
-    """Log-likelihood of the parameters of a population, and its Monte Carlo variance."""
+    """Log-likelihood of a population, and its Monte Carlo variance."""
 
     def one(theta: Array, log_weight: Array, condition: Array) -> tuple[Array, Array]:
         log_prob = jax.vmap(lambda t: population.log_prob(hyper, t, condition))(theta)

@@ -6,7 +6,7 @@ knots a masked network reads off the coordinates that come before it,
 $$ z_i = S(y_i;\, h_i(y_{j : o_j < o_i})), \qquad
    \ln q(y) = \ln N(z; 0, I) + \sum_i \ln S'(y_i) . $$
 
-With as many ranks $o$ as coordinates it is a masked autoregressive flow; with two ranks,
+With as many ranks $o$ as coordinates it is a masked autoregressive flow; with two,
 exchanged from layer to layer, a coupling flow, whose inverse takes two passes at any
 dimension. The last weights start at zero, so that every layer starts as the identity.
 

@@ -74,9 +74,7 @@ class Tension:
         }
 
 
-def calibrate(
-    log_ratio: float, concordance: Float[np.ndarray, " sim"]
-) -> Tension:
+def calibrate(log_ratio: float, concordance: Float[np.ndarray, " sim"]) -> Tension:
     """Put a log-ratio in its place among those of data sets that agree.
 
     Args:
@@ -87,8 +85,8 @@ def calibrate(
     if values.size < FEWEST or not np.all(np.isfinite(values)):
         raise ParameterError(
             f"Expected {FEWEST} finite log-ratios in concordance or more; got "
-            f"{int(np.isfinite(values).sum())} of {values.size}. Simulate more, and look "
-            "at those that are not finite."
+            f"{int(np.isfinite(values).sum())} of {values.size}. Simulate more, and "
+            "look at those that are not finite."
         )
     if not np.isfinite(log_ratio):
         raise ParameterError(

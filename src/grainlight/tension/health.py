@@ -65,7 +65,9 @@ class RatioHealth:
             return "refused: some log-ratios are not finite"
         if self.is_refused:
             side = "matched" if self.worst_matched < self.worst_shuffled else "shuffled"
-            return f"refused: log-ratios of {side} pairs break a bound of any true ratio"
+            return (
+                f"refused: log-ratios of {side} pairs break a bound of any true ratio"
+            )
         if self.is_saturated:
             return (
                 f"saturated: {self.information:.1f} nats of mutual information, and "
@@ -78,10 +80,10 @@ class RatioHealth:
         """Raise `UntrustedError` if the network is refused."""
         if self.is_refused:
             raise UntrustedError(
-                "Expected log-ratios within the bounds of any true ratio; got a network "
-                f"that is {self.verdict} (p = "
-                f"{min(self.worst_matched, self.worst_shuffled):.2g}). Train longer, on "
-                "more pairs, or with a wider network."
+                "Expected log-ratios within the bounds of any true ratio; got a "
+                f"network that is {self.verdict} (p = "
+                f"{min(self.worst_matched, self.worst_shuffled):.2g}). Train longer, "
+                "on more pairs, or with a wider network."
             )
 
 

@@ -34,10 +34,12 @@ class LinearPair:
 
     def __post_init__(self) -> None:
         parts = (self.prior, self.noise_a, self.noise_b)
-        if len({part.shape for part in parts}) > 1 or any(np.any(p <= 0) for p in parts):
+        if len({part.shape for part in parts}) > 1 or any(
+            np.any(p <= 0) for p in parts
+        ):
             raise ParameterError(
-                "Expected positive variances, as many of the prior as of each noise; got "
-                f"shapes {[part.shape for part in parts]}. Give one a parameter."
+                "Expected positive variances, as many of the prior as of each noise; "
+                f"got shapes {[part.shape for part in parts]}. Give one a parameter."
             )
 
     @property
