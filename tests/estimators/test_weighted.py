@@ -140,7 +140,6 @@ BAD = {
     "beyond": (np.array([[2.0, 1.0]]), np.ones(201), "within -1 and 1"),
     "nan": (np.array([[np.nan, 1.0]]), np.ones(201), "finite"),
     "negative": (np.array([[0.0, 1.0]]), -np.ones(201), "zero or more"),
-    "shape": (np.array([[0.0, 1.0]]), np.ones(200), "a label each"),
 }
 
 

@@ -72,7 +72,7 @@ def test_beyond_the_simulations_there_is_a_limit():
 BROKEN = {
     "exact": (lambda r: r, False),
     "twice": (lambda r: 2 * r, True),
-    "shifted up": (lambda r: r + 1.5, True),
+    "shifted up": (lambda r: r + 2.5, True),
     "shifted down": (lambda r: r - 4.0, True),
     "not finite": (lambda r: np.where(r > 2, np.nan, r), True),
 }

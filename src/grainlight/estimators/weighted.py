@@ -134,7 +134,7 @@ class WeightedDensity(eqx.Module):
         for number in range(num_pieces):
             if kind == "kernel":
                 shape = (num_members, settings["centers"][number], dim)
-                stacked = Kernels(jnp.zeros(shape), jnp.ones(num_members))
+                stacked = jax.vmap(Kernels)(jnp.zeros(shape), jnp.ones(num_members))
             else:
                 stacked = stack_flows(key, dim, num_members, kind, **settings)
             pieces.append(Piece(Whitening.identity(dim), Members(stacked)))

@@ -198,7 +198,8 @@ def _fit_piece(
 
 
 def _unit_mean(weight: np.ndarray) -> np.ndarray:
-    return (weight / np.mean(weight, axis=0)).astype(np.float32)
+    mean = np.mean(weight, axis=0)
+    return (weight / np.where(mean > 0, mean, 1.0)).astype(np.float32)
 
 
 def _normalize(key: Array, y: Array, weight: Array) -> tuple[Array, Array]:

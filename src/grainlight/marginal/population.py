@@ -111,18 +111,22 @@ class ObjectDraws(eqx.Module):
             densities: Posterior of every object.
             prior: The interim prior.
             proposal: A density somewhat wider than the population.
-            num_draws: Draws, the same for all objects.
+            num_draws: Draws of every object.
             condition: What is known of every object.
         """
-        theta = proposal.sample(key, num_draws)
+        num = len(densities)
+        theta = proposal.sample(key, num * num_draws)
         table = np.asarray(theta, float)
         common = -prior.log_prob_table(table) - proposal.log_prob_table(table)
-        each = np.stack([one.log_prob_table(table) for one in densities]) + common
-        shared = jnp.broadcast_to(theta, (len(densities), *theta.shape))
+        own = np.split(table, num)
+        each = np.stack(
+            [one.log_prob_table(part) for one, part in zip(densities, own, strict=True)]
+        )
+        each = each + common.reshape(num, num_draws)
         return cls(
-            shared,
+            theta.reshape(num, num_draws, -1),
             jnp.asarray(np.where(np.isfinite(each), each, -np.inf), jnp.float32),
-            _conditions(condition, len(densities)),
+            _conditions(condition, num),
         )
 
 

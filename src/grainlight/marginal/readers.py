@@ -188,14 +188,17 @@ def _table(path: Path, burn_in: float) -> Chains:
             f"Expected a table of numbers, a draw a row, in {path}; got shape "
             f"{theta.shape} of {theta.dtype}. Save a two-dimensional array."
         )
-    return Chains.from_draws(theta, _open(theta.shape[1]))
+    return Chains.from_draws(np.asarray(theta, float), _open(theta.shape[1]))
 
 
 def _tables(path: Path, burn_in: float) -> Chains:
     with np.load(path, allow_pickle=False) as stored:
         theta = np.asarray(stored["theta"], float)
-        weight = stored["weight"] if "weight" in stored.files else None
+        weight = None
+        if "weight" in stored.files:
+            weight = np.asarray(stored["weight"], float)
         if "log_weight" in stored.files:
-            weight = np.exp(stored["log_weight"] - np.max(stored["log_weight"]))
+            log_weight = np.asarray(stored["log_weight"], float)
+            weight = np.exp(log_weight - np.max(log_weight))
         names = [str(n) for n in stored["names"]] if "names" in stored.files else None
         return Chains.from_draws(theta, _open(theta.shape[1]), weight, names)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -46,7 +47,7 @@ class Student:
         """Draw vectors inside the support."""
         drawn = self._law().rvs(num_draws, random_state=generator)
         drawn = jnp.asarray(np.reshape(drawn, (num_draws, -1)), jnp.float32)
-        return np.asarray(self.support.bound(drawn), float)
+        return np.asarray(jax.vmap(self.support.bound)(drawn), float)
 
     def log_prob_table(
         self, table: Float[np.ndarray, "draw param"]
