@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -50,18 +51,29 @@ def cube_map(
 
     dynesty takes it as `prior_transform`, nautilus as `prior`.
     """
-    one = jax.jit(density.from_cube)
-    many = jax.jit(jax.vmap(density.from_cube))
 
     def transform(u: np.ndarray) -> np.ndarray:
-        call = one if np.ndim(u) == 1 else many
-        return np.asarray(call(jnp.asarray(u, jnp.float32)), float)
+        call = _map_one if np.ndim(u) == 1 else _map_many
+        return np.asarray(call(density, jnp.asarray(u, jnp.float32)), float)
 
     return transform
 
 
+@eqx.filter_jit
+def _map_one(density: Density, u: Array) -> Array:
+    return density.from_cube(u)
+
+
+@eqx.filter_jit
+def _map_many(density: Density, u: Array) -> Array:
+    return jax.vmap(density.from_cube)(u)
+
+
 def _compiled(log_likelihood: LogLikelihood, *, batch: bool) -> Callable:
-    call = jax.jit(jax.vmap(log_likelihood) if batch else log_likelihood)
+    def single(theta: Array) -> Array:
+        return log_likelihood(theta)
+
+    call = jax.jit(jax.vmap(single) if batch else single)
 
     def evaluate(theta: np.ndarray) -> Any:
         value = np.asarray(call(jnp.asarray(theta, jnp.float32)), float)
@@ -174,8 +186,8 @@ def run_blackjax(
     blackjax = importlib.import_module("blackjax")
     start_key, run_key, seed_key = jr.split(key, 3)
     sampler = blackjax.nss(
-        logprior_fn=prior.log_prob,
-        loglikelihood_fn=log_likelihood,
+        logprior_fn=lambda theta: prior.log_prob(theta),
+        loglikelihood_fn=lambda theta: log_likelihood(theta),
         num_delete=num_delete,
         num_inner_steps=5 * len(names) if num_steps is None else num_steps,
     )

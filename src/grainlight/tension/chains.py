@@ -148,7 +148,7 @@ def _pvalue(
 ) -> tuple[float, tuple[float, float]]:
     def tail(dim: np.ndarray, value: np.ndarray) -> np.ndarray:
         dim = np.maximum(dim, 1e-3)  # errors may take a small one below zero
-        return chi2.sf(dim - 2 * value, dim)
+        return np.asarray(chi2.sf(dim - 2 * value, dim))
 
     drawn = [
         one.value + one.error * generator.normal(size=_DRAWS) for one in (dims, log_s)
