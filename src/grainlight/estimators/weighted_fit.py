@@ -60,9 +60,9 @@ class DensitySettings:
     interval: float = 5.0
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            num_epochs=12,
+            num_epochs=15,
             batch_size=1_000,
-            learning_rate=5e-3,
+            learning_rate=3e-3,
             warmup_steps=50,
             patience=5,
             anneal_fraction=0.0,

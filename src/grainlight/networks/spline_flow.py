@@ -10,6 +10,9 @@ With as many ranks $o$ as coordinates it is a masked autoregressive flow; with t
 exchanged from layer to layer, a coupling flow, whose inverse takes two passes at any
 dimension. The last weights start at zero, so that every layer starts as the identity.
 
+A small share of the density is a broad normal one. It costs next to nothing, and keeps
+the tails, where splines see few draws and the log-density could fall without bound.
+
 References:
     Papamakarios et al. (2017), arXiv:1705.07057; Germain et al. (2015),
     arXiv:1502.03509; Durkan et al. (2019), arXiv:1906.04032.
@@ -32,6 +35,7 @@ LEAST_BIN = 1e-3  # width and height of a bin, as fractions of the interval
 LEAST_SLOPE = 1e-3
 #: Uniform variates are kept this far from 0 and 1, at 5.4 sigma.
 CUBE_EDGE = 3e-8
+BROAD_SHARE, BROAD = 0.005, 1.4
 
 
 class SplineLayer(eqx.Module):
@@ -128,25 +132,35 @@ class SplineFlow(eqx.Module):
 
     def log_prob(self, y: Float[Array, " dim"]) -> Float[Array, ""]:
         """Log-density of one vector."""
-        total = jnp.zeros(())
+        broad = jnp.sum(norm.logpdf(y, scale=BROAD)) + np.log(BROAD_SHARE)
+        total = jnp.full((), np.log(1 - BROAD_SHARE))
         for layer in self.layers:
             y, log_slope = layer.forward(y)
             total += log_slope
-        return total + jnp.sum(norm.logpdf(y))
+        return jnp.logaddexp(total + jnp.sum(norm.logpdf(y)), broad)
 
     def from_cube(self, u: Float[Array, " dim"]) -> Float[Array, " dim"]:
-        """The vector of a point of the unit cube; even points follow the density."""
-        y = ndtri(jnp.clip(u, CUBE_EDGE, 1 - 2 * CUBE_EDGE))
+        """The vector of a point of the unit cube; even points follow the density.
+
+        The end of the first axis belongs to the broad part.
+        """
+        is_broad = u[0] >= 1 - BROAD_SHARE
+        last = (u[0] - (1 - BROAD_SHARE)) / BROAD_SHARE
+        inside = u.at[0].set(jnp.where(is_broad, last, u[0] / (1 - BROAD_SHARE)))
+        z = ndtri(jnp.clip(inside, CUBE_EDGE, 1 - 2 * CUBE_EDGE))
+        return jnp.where(is_broad, BROAD * z, self._inverse(z))
+
+    def _inverse(self, y: Float[Array, " dim"]) -> Float[Array, " dim"]:
         for layer in reversed(self.layers):
             y = layer.inverse(y)
         return y
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, " dim"]:
         """Draw one vector."""
-        y = jr.normal(key, (len(self.layers[0].rank),))
-        for layer in reversed(self.layers):
-            y = layer.inverse(y)
-        return y
+        normal_key, pick_key = jr.split(key)
+        z = jr.normal(normal_key, (len(self.layers[0].rank),))
+        is_broad = jr.uniform(pick_key) < BROAD_SHARE
+        return jnp.where(is_broad, BROAD * z, self._inverse(z))
 
 
 def _ranks(dim: int, kind: FlowKind, number: int) -> tuple[int, ...]:
