@@ -70,7 +70,7 @@ def test_it_follows_the_weights(fit, weighted, accepted):
     """The mean of |first| is 1/3 of a triangle and 1/2 without its weights."""
     first = np.abs(np.asarray(fit.density.sample(jr.key(4), 20_000)[:, 0]))
     expected = 1 / 3 if weighted else 1 / 2
-    assert (abs(np.mean(first) - expected) < 0.02) is accepted
+    assert bool(abs(np.mean(first) - expected) < 0.02) is accepted
 
 
 def test_the_edge_is_finite_and_beyond_it_is_nothing(fit):

@@ -200,7 +200,9 @@ def run_blackjax(
         dead.append(jax.tree.map(np.asarray, info.particles))
     dead.append(jax.tree.map(np.asarray, state.particles))
     chains = _dead_chains(dead, prior, names, seed_key)
-    draws = chains.draw_log_evidence(np.random.default_rng(_seed(seed_key)), 200)
+    draws = np.asarray(
+        chains.draw_log_evidence(np.random.default_rng(_seed(seed_key)), 200)
+    )
     evidence = Measured(float(np.mean(draws)), weights=float(np.std(draws)))
     num_calls = num_delete * (len(dead) - 1)
     return NestedRun(chains, evidence, num_calls)

@@ -1,6 +1,7 @@
 """A heavy-tailed proposal around weighted draws."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -56,5 +57,7 @@ class Student:
         y = self.support.unbound_table(table)
         return np.atleast_1d(self._law().logpdf(y)) + self.support.log_det_table(y)
 
-    def _law(self):
-        return multivariate_t(self.center, self.factor @ self.factor.T, df=FREEDOM)
+    def _law(self) -> Any:
+        shape: Any = self.factor @ self.factor.T
+        freedom: Any = FREEDOM
+        return multivariate_t(self.center, shape, df=freedom)

@@ -1,6 +1,7 @@
 """Figures of marginal posteriors, of joint ones, of surveys and of tensions."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -47,7 +48,7 @@ def plot_chains(chains: Mapping[str, Chains]) -> Figure:
     )
     ranges = _ranges(list(chains.values()))
     for row, col in np.ndindex(num, num):
-        ax = panels[row, col]
+        ax: Any = panels[row, col]
         if col > row:
             ax.set_axis_off()
             continue
@@ -58,8 +59,8 @@ def plot_chains(chains: Mapping[str, Chains]) -> Figure:
                 _draw_pair(ax, one, (col, row), (ranges[col], ranges[row]), number)
         _finish(ax, (row, col), names, ranges)
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    place = {"loc": "upper right"} if num > 1 else {"loc": "outside upper center"}
-    figure.legend(handles, labels, frameon=False, fontsize="small", **place)
+    place: Any = "upper right" if num > 1 else "outside upper center"
+    figure.legend(handles, labels, frameon=False, fontsize="small", loc=place)
     return figure
 
 
