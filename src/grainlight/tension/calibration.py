@@ -110,4 +110,4 @@ def _sigmas(count: int, total: int) -> Sigmas:
     ends = beta.ppf([_ONE_SIGMA, 1 - _ONE_SIGMA], count + 0.5, total - count + 0.5)
     value = float(norm.isf(0.5 * count / total))
     low, high = (float(norm.isf(0.5 * end)) for end in ends[::-1])
-    return Sigmas(value, low, high, False)
+    return Sigmas(value, min(low, value), max(high, value), False)
