@@ -7,6 +7,14 @@ by importance sampling: from the posteriors of the experiments first, then twice
 Student distribution around what was found, all draws weighted by the mixture of all
 proposals. No evidence is needed for $R$; where all are given, $Z_J$ follows.
 
+What learned densities $q_i = P_i + \delta_i$ are off by is taken out to first order by
+the draws that they were learned from,
+
+$$ \ln R \approx \sum_i \ln R_i - (N - 1) \ln R_q , \qquad R_i = \Big\langle
+   \frac{\pi_J}{\pi_i} \prod_{j \ne i} \frac{q_j}{\pi_j} \Big\rangle_{P_i} , $$
+
+with $R_q$ that of the densities alone; half of the change is quoted as model error.
+
 References:
     Bevins et al. (2023), arXiv:2207.11457; Veach & Guibas (1995), SIGGRAPH, 419
     (balance heuristic).
@@ -106,13 +114,14 @@ def combine(
         evidence_of_weights(column - log_proposal).log_evidence.value
         for column in members.T
     ]
-    log_ratio = Measured(
+    plain = Measured(
         found.log_evidence.value, found.log_evidence.statistical, _scatter(each)
     )
+    log_ratio = _corrected(experiments, prior, plain)
     keep = np.isfinite(log_weight)
     names = experiments[0].names
     chains = Chains(names, table[keep], log_weight[keep], prior.support)
-    gain = log_target[keep] - log_ratio.value - prior.log_prob_table(table[keep])
+    gain = log_target[keep] - plain.value - prior.log_prob_table(table[keep])
     mean = float(chains.weight @ gain)
     square = 2 * (gain - mean) ** 2
     return Joint(
@@ -121,10 +130,49 @@ def combine(
         prior,
         log_ratio,
         _joint_evidence(experiments, log_ratio),
-        Measured(mean, chains.standard_error(gain), log_ratio.training),
+        Measured(mean, chains.standard_error(gain), plain.training),
         Measured(float(chains.weight @ square), chains.standard_error(square)),
         found.shape,
     )
+
+
+def _corrected(
+    experiments: Sequence[Experiment], prior: Density, plain: Measured
+) -> Measured:
+    """The log-ratio, mended to first order by the draws of the experiments."""
+    change, square = 0.0, plain.statistical**2
+    for number, one in enumerate(experiments):
+        if one.chains is None:
+            continue
+        weight = one.chains.weight
+        log_value = _others(experiments, number, prior, one.chains.theta)
+        log_value = np.where((weight > 0) & np.isfinite(log_value), log_value, -np.inf)
+        highest = np.max(log_value)
+        if not np.isfinite(highest):
+            return Measured(plain.value, np.inf, plain.training)
+        value = np.exp(log_value - highest)
+        mean = float(weight @ value)
+        change += highest + np.log(mean) - plain.value
+        square += (one.chains.standard_error(value) / mean) ** 2
+    return Measured(
+        plain.value + change,
+        float(np.sqrt(square)),
+        plain.training,
+        model=abs(change) / 2,
+    )
+
+
+def _others(
+    experiments: Sequence[Experiment], number: int, prior: Density, theta: np.ndarray
+) -> np.ndarray:
+    """Log of what is averaged over the draws of one experiment for R."""
+    with np.errstate(invalid="ignore"):
+        total = prior.log_prob_table(theta)
+        total = total - experiments[number].prior.log_prob_table(theta)
+        for other in (*experiments[:number], *experiments[number + 1 :]):
+            total = total + other.posterior.log_prob_table(theta)
+            total = total - other.prior.log_prob_table(theta)
+    return total
 
 
 def _scatter(each: list[float]) -> float:
@@ -141,6 +189,7 @@ def _joint_evidence(experiments: Sequence[Experiment], log_ratio: Measured) -> M
         log_ratio.statistical,
         log_ratio.training,
         float(np.sqrt(np.sum(np.square(parts)))),
+        log_ratio.model,
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from grainlight.core import ParameterError
+from grainlight.marginal.chains import Chains
 from grainlight.marginal.densities import Density
 from grainlight.marginal.learn import Marginal
 from grainlight.marginal.measured import Measured
@@ -31,6 +32,7 @@ class Experiment:
         posterior: Their marginal posterior.
         prior: Their marginal prior in that analysis.
         log_evidence: Its log-evidence; zero, with an infinite error, if unknown.
+        chains: The draws that the posterior was learned from; none if it is exact.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Experiment:
     posterior: Density
     prior: Density
     log_evidence: Measured = Measured(0.0, float("inf"))
+    chains: Chains | None = None
 
     def __post_init__(self) -> None:
         dims = {self.posterior.support.dim, self.prior.support.dim, len(self.names)}
@@ -59,6 +62,7 @@ class Experiment:
             marginal.density,
             marginal.prior,
             unknown if log_evidence is None else log_evidence,
+            marginal.chains,
         )
 
     @property
