@@ -57,7 +57,7 @@ class DensitySettings:
     num_layers: int = 2
     width: int = 24
     knots: int = 8
-    interval: float = 5.0
+    interval: float = 7.0
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
             num_epochs=15,

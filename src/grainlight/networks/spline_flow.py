@@ -35,7 +35,7 @@ LEAST_BIN = 1e-3  # width and height of a bin, as fractions of the interval
 LEAST_SLOPE = 1e-3
 #: Uniform variates are kept this far from 0 and 1, at 5.4 sigma.
 CUBE_EDGE = 3e-8
-BROAD_SHARE, BROAD = 0.005, 1.4
+BROAD_SHARE, BROAD = 0.005, 2.0
 
 
 class SplineLayer(eqx.Module):
