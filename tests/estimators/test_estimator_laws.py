@@ -23,11 +23,15 @@ from grainlight.estimators import (
     Inputs,
     PhotometricPosterior,
     PosteriorEnsemble,
+    RatioClassifier,
+    Support,
     VariationalLikelihood,
     load_estimator,
     save_estimator,
 )
 from grainlight.estimators.band_summary import BandSummary
+from grainlight.estimators.weighted import Members, Piece, WeightedDensity, stack_flows
+from grainlight.estimators.whitening import Whitening
 
 RNG = np.random.default_rng(1)
 THETA = RNG.uniform(0.1, 0.9, (50, 2))
@@ -83,6 +87,19 @@ def photometric_posterior(key):
     return PhotometricPosterior(summary, inner, "thesis2023", 0.1, 2.0)
 
 
+def weighted_density(key):
+    """Two pieces of two flows each, on a bounded and a periodic axis."""
+    support = Support.between([0.0, 0.0], [1.0, 2.0], [False, True])
+    pieces = tuple(
+        Piece(
+            Whitening.from_data(support.unbound_table(THETA), np.ones(50)),
+            Members(stack_flows(key, 2, 2, kind="coupling", width=8, knots=4)),
+        )
+        for _ in range(2)
+    )
+    return WeightedDensity(support, jnp.log(jnp.array([0.7, 0.3])), pieces, "coupling")
+
+
 MAKERS = {
     "ClumpyLikelihood": clumpy_likelihood,
     "EffectiveEmulator": effective_emulator,
@@ -121,6 +138,10 @@ MAKERS = {
         recognition_widths=(8,),
         num_latent=3,
     ),
+    "RatioClassifier": lambda key: RatioClassifier.from_data(
+        key, THETA, X + 0.1 * RNG.normal(size=X.shape), width=8, num_members=2
+    ),
+    "WeightedDensity": weighted_density,
 }
 ROWS = {
     "ClumpyLikelihood": (THETA, CONDITION, X),
@@ -133,7 +154,9 @@ ROWS = {
     "PhotometricPosterior": (THETA, *SEEN, RNG.random((50, 3)) < 0.7),
     "PosteriorEnsemble": (THETA, CONDITION, X),
     "GaussianPosterior": (THETA, CONDITION, X),
+    "RatioClassifier": (THETA, X, X[::-1].copy()),
     "VariationalLikelihood": (THETA, CONDITION, X),
+    "WeightedDensity": (THETA,),
 }
 
 

@@ -71,7 +71,7 @@ def grid_over(posterior, num=150):
     y = 9.4 * ((np.arange(num) + 0.5) / num - 0.5)
     y = np.stack(np.meshgrid(y, y), axis=-1).reshape(-1, 2)
     y = jnp.asarray(y, jnp.float32)
-    theta = jax.jit(jax.vmap(posterior.support.constrain))(y)
+    theta = jax.jit(jax.vmap(posterior.support.bound))(y)
     volume = jnp.exp(-jax.jit(jax.vmap(posterior.support.log_det))(y))
     return theta, np.asarray(volume, float) * (9.4 / num) ** 2
 
@@ -164,9 +164,9 @@ def test_what_cannot_work_is_refused(settings, error, match):
 def test_a_support_is_undone_and_has_its_volume():
     support = Support.between(np.array([0.0, -np.inf]), np.array([2.0, np.inf]))
     y = jnp.array([0.7, -3.0])
-    theta = support.constrain(y)
-    np.testing.assert_allclose(support.unconstrain(theta), y, rtol=1e-5, atol=1e-5)
-    slope = jnp.linalg.slogdet(jax.jacobian(support.unconstrain)(theta))[1]
+    theta = support.bound(y)
+    np.testing.assert_allclose(support.unbound(theta), y, rtol=1e-5, atol=1e-5)
+    slope = jnp.linalg.slogdet(jax.jacobian(support.unbound)(theta))[1]
     np.testing.assert_allclose(support.log_det(y), slope, atol=1e-4)
 
 

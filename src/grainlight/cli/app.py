@@ -12,6 +12,7 @@ import typer
 
 from grainlight.cli.amortize import amortize
 from grainlight.cli.catalog import catalog
+from grainlight.cli.chains import combine, marginal, tension
 from grainlight.cli.describe import describe
 from grainlight.cli.evaluate import evaluate
 from grainlight.cli.filters import list_filters
@@ -44,6 +45,9 @@ app.command()(amortize)
 app.command()(catalog)
 app.command()(evaluate)
 app.command()(mocassin)
+app.command()(marginal)
+app.command()(combine)
+app.command()(tension)
 app.command("import")(import_own)
 app.command("filters")(list_filters)
 

@@ -13,6 +13,7 @@ from grainlight.core.errors import (
     SimulatorMissingError,
     UnitError,
     UnknownFilterError,
+    UntrustedError,
 )
 from grainlight.core.parameters import Parameter, Parameters
 from grainlight.core.samples import Certificate, Diagnostics, Samples
@@ -37,5 +38,6 @@ __all__ = [
     "Status",
     "UnitError",
     "UnknownFilterError",
+    "UntrustedError",
     "status_name",
 ]

@@ -31,11 +31,19 @@ from grainlight.estimators.presets import (
     mixing_without,
     named_preset,
 )
+from grainlight.estimators.ratio import RatioClassifier
 from grainlight.estimators.scaling import Scaling
 from grainlight.estimators.settings import TrainingRecord, TrainingSettings
 from grainlight.estimators.support import Support
 from grainlight.estimators.training import Training, fit_estimator, train
 from grainlight.estimators.variational import VariationalLikelihood
+from grainlight.estimators.weighted import WeightedDensity
+from grainlight.estimators.weighted_fit import (
+    DensitySettings,
+    WeightedFit,
+    fit_weighted,
+)
+from grainlight.estimators.whitening import Whitening
 
 __all__ = [
     "ESTIMATORS",
@@ -45,6 +53,7 @@ __all__ = [
     "ClumpyLikelihood",
     "EffectiveEmulator",
     "EffectiveShell",
+    "DensitySettings",
     "Emulator",
     "FIVE_PER_CENT",
     "FlowDensity",
@@ -63,6 +72,7 @@ __all__ = [
     "PosteriorDraws",
     "PosteriorEnsemble",
     "Preset",
+    "RatioClassifier",
     "SavedEstimator",
     "Scaling",
     "Support",
@@ -70,9 +80,13 @@ __all__ = [
     "TrainingRecord",
     "TrainingSettings",
     "VariationalLikelihood",
+    "WeightedDensity",
+    "WeightedFit",
+    "Whitening",
     "WholeFeed",
     "find_model",
     "fit_estimator",
+    "fit_weighted",
     "hide_bands",
     "load_estimator",
     "make_feed",

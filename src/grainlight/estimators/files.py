@@ -35,8 +35,10 @@ from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
 from grainlight.estimators.photometric_posterior import PhotometricPosterior
 from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
+from grainlight.estimators.ratio import RatioClassifier
 from grainlight.estimators.settings import TrainingRecord
 from grainlight.estimators.variational import VariationalLikelihood
+from grainlight.estimators.weighted import WeightedDensity
 
 FORMAT = 1
 WORDS, WEIGHTS = "model.json", "weights.npz"
@@ -54,7 +56,9 @@ ESTIMATORS: dict[str, Any] = {
     "GaussianPosterior": GaussianPosterior,
     "PhotometricPosterior": PhotometricPosterior,
     "PosteriorEnsemble": PosteriorEnsemble,
+    "RatioClassifier": RatioClassifier,
     "VariationalLikelihood": VariationalLikelihood,
+    "WeightedDensity": WeightedDensity,
 }
 #: Their FlowJAX layers keep arrays that must not be traced.
 _UNTRACED = (

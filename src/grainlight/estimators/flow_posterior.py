@@ -173,7 +173,7 @@ class FlowPosterior(eqx.Module):
                 f"Expected parameters within the bounds; got {outside} outside. Widen "
                 "the bounds, or drop those simulations."
             )
-        scaling = Scaling.from_data(jax.vmap(support.unconstrain)(table))
+        scaling = Scaling.from_data(jax.vmap(support.unbound)(table))
         others = (Scaling.from_data(one) for one in (x, condition))
         return cls(key, support, scaling, *others, **settings)
 
@@ -252,7 +252,7 @@ class FlowPosterior(eqx.Module):
         floor: Float[Array, ""] | float,
     ) -> Float[Array, ""]:
         """The same given the features and a least variance."""
-        real = self.support.unconstrain(theta)
+        real = self.support.unbound(theta)
         residual = self.theta_scaling(real) - self.mean(features)
         white = self.cholesky.whiten(features, floor, residual)
         log_prob = self.flow.log_prob(white.residual, self.context(features))
@@ -295,7 +295,7 @@ class FlowPosterior(eqx.Module):
             real = self.theta_scaling.inverse(mean + factor @ white)
             log_prob = log_prob - volume + self.theta_scaling.log_det
             log_prob = log_prob + self.support.log_det(real)
-            return self.support.constrain(real), log_prob
+            return self.support.bound(real), log_prob
 
         return PosteriorDraws(*jax.vmap(one)(jr.split(key, num_draws)))
 
