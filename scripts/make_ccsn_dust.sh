@@ -18,7 +18,9 @@ grainlight train "$folder/parents" --out "$folder/smooth" \
 grainlight train "$folder/clumps" --smooth "$folder/smooth" --out "$folder/model" \
     --epochs 1000 --seed 1
 
-for part in . outcomes density clumps clumps/outcomes clumps/density; do
+grainlight amortize "$folder/model" --minutes 45 --seed 1
+
+for part in . outcomes density posterior clumps clumps/outcomes clumps/density; do
     mkdir -p "$package/$part"
     cp "$folder/model/$part/model.json" "$folder/model/$part/weights.npz" "$package/$part/"
 done

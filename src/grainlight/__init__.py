@@ -16,7 +16,9 @@ from grainlight.datasets import (
     import_grid,
     simulate,
 )
+from grainlight.estimators import FlowPosterior
 from grainlight.estimators.shell_model import ShellModel
+from grainlight.estimators.simulated_posterior import train_posterior as train
 from grainlight.photometry import FilterSet, Observation, read_observations
 from grainlight.sampling.fit import Fit, FitSettings, fit_observations
 from grainlight.simulators import ShellSimulator, Simulator
@@ -31,6 +33,7 @@ __all__ = [
     "FilterSet",
     "Fit",
     "FitSettings",
+    "FlowPosterior",
     "GrainlightError",
     "GridDataset",
     "Observation",
@@ -49,4 +52,5 @@ __all__ = [
     "import_grid",
     "read_observations",
     "simulate",
+    "train",
 ]

@@ -17,13 +17,21 @@ from grainlight.estimators import (
     Emulator,
     FlowDensity,
     FlowLikelihood,
+    FlowPosterior,
     GaussianLikelihood,
     GaussianPosterior,
     Inputs,
+    PhotometricPosterior,
+    PosteriorEnsemble,
+    RatioClassifier,
+    Support,
     VariationalLikelihood,
     load_estimator,
     save_estimator,
 )
+from grainlight.estimators.band_summary import BandSummary
+from grainlight.estimators.weighted import Members, Piece, WeightedDensity, stack_flows
+from grainlight.estimators.whitening import Whitening
 
 RNG = np.random.default_rng(1)
 THETA = RNG.uniform(0.1, 0.9, (50, 2))
@@ -64,6 +72,34 @@ def effective_emulator(key):
     return EffectiveEmulator(effective, emulator, inputs, widths=(6,))
 
 
+BOUNDS = {"lower": np.zeros(2), "upper": np.ones(2)}
+SMALL = {"widths": (8,), "num_layers": 2, "width": 8, "num_context": 4}
+SEEN = RNG.normal(size=(50, 7)), RNG.normal(size=(50, 12))
+
+
+def flow_posterior(key, condition=CONDITION, x=X, **settings):
+    return FlowPosterior.from_data(key, THETA, condition, x, **BOUNDS, **settings)
+
+
+def photometric_posterior(key):
+    summary = BandSummary.from_data(X, 2)
+    inner = flow_posterior(key, *SEEN, num_channels=4, **SMALL)
+    return PhotometricPosterior(summary, inner, "thesis2023", 0.1, 2.0)
+
+
+def weighted_density(key):
+    """Two pieces of two flows each, on a bounded and a periodic axis."""
+    support = Support.between([0.0, 0.0], [1.0, 2.0], [False, True])
+    pieces = tuple(
+        Piece(
+            Whitening.from_data(support.unbound_table(THETA), np.ones(50)),
+            Members(stack_flows(key, 2, 2, kind="coupling", width=8, knots=4)),
+        )
+        for _ in range(2)
+    )
+    return WeightedDensity(support, jnp.log(jnp.array([0.7, 0.3])), pieces, "coupling")
+
+
 MAKERS = {
     "ClumpyLikelihood": clumpy_likelihood,
     "EffectiveEmulator": effective_emulator,
@@ -79,6 +115,16 @@ MAKERS = {
     "FlowLikelihood": lambda key: FlowLikelihood.from_data(
         key, THETA, CONDITION, X, gain=GAIN, widths=(8,), num_layers=2, width=8
     ),
+    "FlowPosterior": lambda key: flow_posterior(key, encoder="token", **SMALL),
+    "PhotometricPosterior": photometric_posterior,
+    "PosteriorEnsemble": lambda key: PosteriorEnsemble(
+        [
+            flow_posterior(k, flow=kind, **SMALL)
+            for k, kind in zip(
+                jr.split(key), ("coupling", "autoregressive"), strict=True
+            )
+        ]
+    ),
     "GaussianPosterior": lambda key: GaussianPosterior.from_data(
         key, THETA, CONDITION, X, widths=(8, 8), covariance="dense"
     ),
@@ -92,6 +138,10 @@ MAKERS = {
         recognition_widths=(8,),
         num_latent=3,
     ),
+    "RatioClassifier": lambda key: RatioClassifier.from_data(
+        key, THETA, X + 0.1 * RNG.normal(size=X.shape), width=8, num_members=2
+    ),
+    "WeightedDensity": weighted_density,
 }
 ROWS = {
     "ClumpyLikelihood": (THETA, CONDITION, X),
@@ -100,8 +150,13 @@ ROWS = {
     "Emulator": (THETA, CONDITION, X),
     "FlowDensity": (THETA,),
     "FlowLikelihood": (THETA, CONDITION, X),
+    "FlowPosterior": (THETA, CONDITION, X),
+    "PhotometricPosterior": (THETA, *SEEN, RNG.random((50, 3)) < 0.7),
+    "PosteriorEnsemble": (THETA, CONDITION, X),
     "GaussianPosterior": (THETA, CONDITION, X),
+    "RatioClassifier": (THETA, X, X[::-1].copy()),
     "VariationalLikelihood": (THETA, CONDITION, X),
+    "WeightedDensity": (THETA,),
 }
 
 
@@ -123,7 +178,10 @@ jitted_loss = eqx.filter_jit(loss)
 
 
 def rows(name):
-    return tuple(jnp.asarray(column, jnp.float32) for column in ROWS[name])
+    return tuple(
+        jnp.asarray(column, bool if column.dtype == bool else jnp.float32)
+        for column in ROWS[name]
+    )
 
 
 def test_every_class_that_can_be_saved_is_tested():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from grainlight.core import GrainlightError, Status
+from grainlight.core import Certificate, GrainlightError, Status
 from grainlight.evaluation import judge_fit
 from grainlight.report import tabulate_posterior, write_reasons, write_trust
 from grainlight.report.table import format_numbers
@@ -100,3 +100,15 @@ def test_only_limits_and_no_chains_are_said_so(trust):
     line = write_trust(bare)
     assert line.startswith("no chain diagnostics, no band detected")
     assert line.endswith("caution")
+
+
+def test_the_trust_line_says_which_step_of_the_ladder_answered(trust):
+    weights = {"efficiency": 0.41, "shape": 0.3, "num_weighed": 4096}
+    corrected = replace(trust, certificate=Certificate("corrected", **weights))
+    line = write_trust(replace(corrected, rhat=float("nan")))
+    assert line.startswith("amortized and corrected: importance sampling efficiency 41")
+    assert "k-hat 0.30, ESS 1679, chi2" in line
+    guided = replace(trust, certificate=Certificate("guided", **weights))
+    assert write_trust(guided).startswith("chains from amortized draws: R-hat 1.004")
+    sampled = replace(trust, certificate=Certificate("sampled"))
+    assert write_trust(sampled).startswith("R-hat 1.004")

@@ -10,6 +10,9 @@ from typing import NoReturn
 import jax
 import typer
 
+from grainlight.cli.amortize import amortize
+from grainlight.cli.catalog import catalog
+from grainlight.cli.chains import combine, marginal, tension
 from grainlight.cli.describe import describe
 from grainlight.cli.evaluate import evaluate
 from grainlight.cli.filters import list_filters
@@ -21,8 +24,8 @@ from grainlight.cli.train import train
 from grainlight.core import GrainlightError
 
 INTERRUPTED = (
-    "interrupted. Nothing half-written is left; `simulate`, `train` and `mocassin` go "
-    "on when the same command is given again."
+    "interrupted. Nothing half-written is left; `simulate`, `train`, `amortize`, "
+    "`catalog` and `mocassin` go on when the same command is given again."
 )
 
 #: Callback of JAX on garbage collection, in which an exception is lost.
@@ -38,8 +41,13 @@ app.command()(fit)
 app.command()(simulate)
 app.command()(describe)
 app.command()(train)
+app.command()(amortize)
+app.command()(catalog)
 app.command()(evaluate)
 app.command()(mocassin)
+app.command()(marginal)
+app.command()(combine)
+app.command()(tension)
 app.command("import")(import_own)
 app.command("filters")(list_filters)
 

@@ -38,8 +38,9 @@ def fit(
         float, typer.Option(help="Model error of every band, fraction of its flux.")
     ] = 0.05,
     method: Annotated[
-        Literal["annealed", "nuts"], typer.Option(help="Sampler.")
-    ] = "annealed",
+        Literal["ladder", "annealed", "nuts"],
+        typer.Option(help="Amortized draws first, or chains of one kind alone."),
+    ] = "ladder",
     num_draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
     unit: Annotated[

@@ -13,13 +13,15 @@ from grainlight.core.errors import (
     SimulatorMissingError,
     UnitError,
     UnknownFilterError,
+    UntrustedError,
 )
 from grainlight.core.parameters import Parameter, Parameters
-from grainlight.core.samples import Diagnostics, Samples
+from grainlight.core.samples import Certificate, Diagnostics, Samples
 from grainlight.core.status import Status, status_name
 
 __all__ = [
     "BandMismatchError",
+    "Certificate",
     "Diagnostics",
     "FileFormatError",
     "GrainlightError",
@@ -36,5 +38,6 @@ __all__ = [
     "Status",
     "UnitError",
     "UnknownFilterError",
+    "UntrustedError",
     "status_name",
 ]

@@ -47,3 +47,7 @@ class SimulatorMissingError(GrainlightError):
 
 class SimulatorError(GrainlightError):
     """A program that simulates ended without an answer."""
+
+
+class UntrustedError(GrainlightError):
+    """A network breaks a bound that any true answer obeys."""

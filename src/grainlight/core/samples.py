@@ -27,11 +27,39 @@ class Diagnostics(eqx.Module):
     acceptance: Float[Array, ""]
 
 
+class Certificate(eqx.Module):
+    r"""Which step of the ladder answered, and what importance weights say of it.
+
+    Attributes:
+        rung: `corrected` (amortized draws, weighed by likelihood and prior), `guided`
+            (chains that start from such draws) or `sampled` (chains from the prior).
+        efficiency: $(\sum w)^2 / (N \sum w^2)$ of the weights of the amortized draws;
+            nan where there are none.
+        shape: Pareto k-hat of these; trusted below 0.7.
+        num_weighed: Number N of them.
+        log_evidence: Log of their mean: of likelihood times prior, as far as that is
+            normalized.
+        log_evidence_error: Its standard error.
+    """
+
+    rung: str = eqx.field(static=True)
+    efficiency: float = eqx.field(static=True, default=float("nan"))
+    shape: float = eqx.field(static=True, default=float("nan"))
+    num_weighed: int = eqx.field(static=True, default=0)
+    log_evidence: float = eqx.field(static=True, default=float("nan"))
+    log_evidence_error: float = eqx.field(static=True, default=float("nan"))
+
+    @property
+    def num_effective(self) -> float:
+        """Draws that the weighed ones are worth."""
+        return self.efficiency * self.num_weighed
+
+
 class Samples(eqx.Module):
     """Weighted draws of one object's parameters: what every sampler returns.
 
     Draws are in physical units, one chain after another. `derived` holds outcomes
-    that are functions of the parameters, by name.
+    that are functions of the parameters, by name. A certificate says how they came.
     """
 
     theta: Float[Array, "draw param"]
@@ -41,6 +69,7 @@ class Samples(eqx.Module):
     num_chains: int = eqx.field(static=True, default=1)
     diagnostics: Diagnostics | None = None
     derived: dict[str, Float[Array, " draw"]] = eqx.field(default_factory=dict)
+    certificate: Certificate | None = None
 
     @property
     def num_draws(self) -> int:

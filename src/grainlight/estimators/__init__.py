@@ -14,6 +14,7 @@ from grainlight.estimators.files import (
     save_estimator,
 )
 from grainlight.estimators.flow_likelihood import FlowLikelihood
+from grainlight.estimators.flow_posterior import FlowPosterior, PosteriorDraws
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
 from grainlight.estimators.masks import hide_bands
@@ -22,16 +23,27 @@ from grainlight.estimators.moments import Moments
 from grainlight.estimators.observed import Kind, observed_log_prob
 from grainlight.estimators.photometric import FIVE_PER_CENT, PhotometricLikelihood
 from grainlight.estimators.photometric_data import PhotometricData
+from grainlight.estimators.photometric_posterior import PhotometricPosterior
+from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
 from grainlight.estimators.presets import (
     PRESETS,
     Preset,
     mixing_without,
     named_preset,
 )
+from grainlight.estimators.ratio import RatioClassifier
 from grainlight.estimators.scaling import Scaling
 from grainlight.estimators.settings import TrainingRecord, TrainingSettings
+from grainlight.estimators.support import Support
 from grainlight.estimators.training import Training, fit_estimator, train
 from grainlight.estimators.variational import VariationalLikelihood
+from grainlight.estimators.weighted import WeightedDensity
+from grainlight.estimators.weighted_fit import (
+    DensitySettings,
+    WeightedFit,
+    fit_weighted,
+)
+from grainlight.estimators.whitening import Whitening
 
 __all__ = [
     "ESTIMATORS",
@@ -41,10 +53,12 @@ __all__ = [
     "ClumpyLikelihood",
     "EffectiveEmulator",
     "EffectiveShell",
+    "DensitySettings",
     "Emulator",
     "FIVE_PER_CENT",
     "FlowDensity",
     "FlowLikelihood",
+    "FlowPosterior",
     "GaussianLikelihood",
     "GaussianPosterior",
     "Inputs",
@@ -54,16 +68,25 @@ __all__ = [
     "PRESETS",
     "PhotometricData",
     "PhotometricLikelihood",
+    "PhotometricPosterior",
+    "PosteriorDraws",
+    "PosteriorEnsemble",
     "Preset",
+    "RatioClassifier",
     "SavedEstimator",
     "Scaling",
+    "Support",
     "Training",
     "TrainingRecord",
     "TrainingSettings",
     "VariationalLikelihood",
+    "WeightedDensity",
+    "WeightedFit",
+    "Whitening",
     "WholeFeed",
     "find_model",
     "fit_estimator",
+    "fit_weighted",
     "hide_bands",
     "load_estimator",
     "make_feed",

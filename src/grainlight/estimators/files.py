@@ -30,10 +30,15 @@ from grainlight.estimators.density import FlowDensity
 from grainlight.estimators.effective import EffectiveEmulator
 from grainlight.estimators.emulator import Emulator
 from grainlight.estimators.flow_likelihood import FlowLikelihood
+from grainlight.estimators.flow_posterior import FlowPosterior
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.photometric_posterior import PhotometricPosterior
+from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
+from grainlight.estimators.ratio import RatioClassifier
 from grainlight.estimators.settings import TrainingRecord
 from grainlight.estimators.variational import VariationalLikelihood
+from grainlight.estimators.weighted import WeightedDensity
 
 FORMAT = 1
 WORDS, WEIGHTS = "model.json", "weights.npz"
@@ -46,12 +51,23 @@ ESTIMATORS: dict[str, Any] = {
     "Emulator": Emulator,
     "FlowDensity": FlowDensity,
     "FlowLikelihood": FlowLikelihood,
+    "FlowPosterior": FlowPosterior,
     "GaussianLikelihood": GaussianLikelihood,
     "GaussianPosterior": GaussianPosterior,
+    "PhotometricPosterior": PhotometricPosterior,
+    "PosteriorEnsemble": PosteriorEnsemble,
+    "RatioClassifier": RatioClassifier,
     "VariationalLikelihood": VariationalLikelihood,
+    "WeightedDensity": WeightedDensity,
 }
 #: Their FlowJAX layers keep arrays that must not be traced.
-_UNTRACED = (FlowDensity, FlowLikelihood)
+_UNTRACED = (
+    FlowDensity,
+    FlowLikelihood,
+    FlowPosterior,
+    PhotometricPosterior,
+    PosteriorEnsemble,
+)
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,11 @@ from grainlight.estimators.files import (
     load_estimator,
 )
 from grainlight.estimators.gaussian import GaussianLikelihood
+from grainlight.estimators.photometric_posterior import PhotometricPosterior
 from grainlight.simulators import FILLING, SHELL_PARAMETERS
 
 OUTCOMES, DENSITY, CLUMPS = "outcomes", "density", "clumps"
+POSTERIOR = "posterior"
 DENSITY_PRIOR = "thesis2023"
 TEMPERATURE = Parameter("dust_temperature", 5.0, 4000.0, "K", "log10", r"T_\mathrm{d}")
 #: Parameters of the thesis (table 1) that a smooth shell has.
@@ -65,6 +67,7 @@ class ShellModel:
         meta: What else is written in the model file.
         identity: Hash of all its files, but for those of `clumps`.
         clumps: What it says of shells with clumps, if it was trained on such.
+        posterior: Amortized posterior of its shells; none if it was not trained.
     """
 
     name: str
@@ -76,6 +79,7 @@ class ShellModel:
     meta: dict[str, Any]
     identity: str = ""
     clumps: "ShellModel | None" = None
+    posterior: PhotometricPosterior | None = None
 
     @classmethod
     def load(cls, folder_or_name: Path | str) -> "ShellModel":
@@ -89,6 +93,12 @@ class ShellModel:
             )
         outcomes = load_estimator(folder / OUTCOMES)
         inner = Path(folder_or_name) / CLUMPS
+        posterior = None
+        if (folder / POSTERIOR / WORDS).is_file():
+            posterior = _checked(
+                load_estimator(folder / POSTERIOR), PhotometricPosterior
+            )
+        parts = (OUTCOMES, DENSITY, *([POSTERIOR] if posterior else []))
         return cls(
             name=str(folder_or_name),
             likelihood=_checked(saved, GaussianLikelihood, ClumpyLikelihood),
@@ -97,8 +107,9 @@ class ShellModel:
             bands=tuple(saved.meta["bands"]),
             redshifts=tuple(saved.meta["redshifts"]),
             meta=saved.meta,
-            identity=_identity(folder, (OUTCOMES, DENSITY)),
+            identity=_identity(folder, parts),
             clumps=cls.load(inner) if (folder / CLUMPS / WORDS).is_file() else None,
+            posterior=posterior,
         )
 
     @property

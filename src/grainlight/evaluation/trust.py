@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import stats
 
-from grainlight.core import Diagnostics, Parameter, Samples, Status
+from grainlight.core import Certificate, Diagnostics, Parameter, Samples, Status
 
 Verdict = Literal["ok", "caution", "do not trust"]
 
@@ -48,6 +48,7 @@ class Trust:
             large; nan without a detected band.
         floor_mag: Model-error floor [mag].
         inside_range: Whether the observation lies inside the range of the training.
+        certificate: Which step of the ladder answered; none without a ladder.
         at_edge: Parameters whose draws pile up at an edge of the prior, in words.
         unconstrained: Parameters of which the data say next to nothing.
     """
@@ -62,6 +63,7 @@ class Trust:
     predictive_probability: float
     floor_mag: float
     inside_range: bool
+    certificate: Certificate | None = None
     at_edge: tuple[str, ...] = ()
     unconstrained: tuple[str, ...] = ()
 
@@ -167,6 +169,7 @@ def judge_fit(
         ),
         floor_mag=float(floor_mag),
         inside_range=bool(inside_range),
+        certificate=samples.certificate,
         **_constraints(samples, weight, prior_sd or {}),
     )
 

@@ -1,4 +1,4 @@
-"""Layers of the estimators: trunks, branches, heads, flow, constants."""
+"""Layers of the estimators: trunks, branches, heads, encoders, flow, constants."""
 
 from grainlight.networks.branches import (
     Branches,
@@ -9,6 +9,7 @@ from grainlight.networks.branches import (
 from grainlight.networks.cholesky import CholeskyHead, fill_lower
 from grainlight.networks.constant import AbstractConstant, trainable
 from grainlight.networks.correlation import CorrelationHead
+from grainlight.networks.encoders import ENCODERS, Encoder, MaskedEncoder, TokenEncoder
 from grainlight.networks.flow import Flow
 from grainlight.networks.latent import (
     Decoder,
@@ -21,6 +22,7 @@ from grainlight.networks.sources import SourcesHead, add_sources
 
 __all__ = [
     "ACTIVATIONS",
+    "ENCODERS",
     "AbstractConstant",
     "BranchKind",
     "Branches",
@@ -28,13 +30,16 @@ __all__ = [
     "ConvolutionBlock",
     "CorrelationHead",
     "Decoder",
+    "Encoder",
     "Flow",
+    "MaskedEncoder",
     "Proposal",
     "Recognition",
     "ResidualBlock",
     "ResidualNetwork",
     "SourcesHead",
     "Split",
+    "TokenEncoder",
     "add_sources",
     "fill_lower",
     "normal_log_prob",

@@ -34,6 +34,7 @@ class Flow(eqx.Module):
         kind: Literal["coupling", "autoregressive"] = "coupling",
         num_layers: int = 6,
         width: int = 64,
+        depth: int = 1,
         knots: int = 8,
         interval: float = 5.0,
     ) -> None:
@@ -47,6 +48,7 @@ class Flow(eqx.Module):
             cond_dim=num_cond or None,
             flow_layers=num_layers,
             nn_width=width,
+            nn_depth=depth,
         )
 
     def log_prob(
@@ -63,3 +65,9 @@ class Flow(eqx.Module):
     ) -> Float[Array, "draw dim"]:
         """Draw vectors from the density."""
         return self.distribution.sample(key, (num_draws,), condition)
+
+    def sample_with_log_prob(
+        self, key: Key[Array, ""], condition: Float[Array, " cond"] | None = None
+    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
+        """Draw one vector, with its log-density: no inversion rounds it."""
+        return self.distribution.sample_and_log_prob(key, (), condition)

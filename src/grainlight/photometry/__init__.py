@@ -20,7 +20,7 @@ from grainlight.photometry.magnitudes import (
 from grainlight.photometry.names import canonical_name, nearest_names
 from grainlight.photometry.noise import NoisyPhotometry, add_noise, background_noise
 from grainlight.photometry.observation import Observation
-from grainlight.photometry.readers import ObservationTable, read_observations
+from grainlight.photometry.readers import ObservationTable, read_observations, read_rows
 from grainlight.photometry.units import (
     AB_ZERO_POINT_NJY,
     FluxUnit,
@@ -58,4 +58,5 @@ __all__ = [
     "nearest_names",
     "read_filter",
     "read_observations",
+    "read_rows",
 ]

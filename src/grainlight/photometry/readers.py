@@ -105,6 +105,35 @@ def read_observations(
     return _build_all(objects, table, reading, own, given, strict)
 
 
+def read_rows(
+    table: RawTable,
+    *,
+    unit: str | None = None,
+    redshift: float | None = None,
+    distance: float | None = None,
+    distance_err: float | None = None,
+    galactic_av: float | None = None,
+    limit_sigma: float | None = None,
+) -> ObservationTable:
+    """Understand the rows of a table that is read already; none of them stops others.
+
+    Arguments are those of `read_observations`; a table without a column for fluxes
+    still raises.
+    """
+    notes = {column_of(key).role: value for key, value in table.meta.items()}
+    reading = Reading(unit or notes.get("unit"), "object", limit_sigma)
+    place = (redshift, distance, distance_err, galactic_av)
+    given: dict[str, float | None] = dict(zip(PLACE, place, strict=True))
+    observations: list[Observation] = []
+    failures: dict[str, str] = {}
+    for raw in raw_objects(table, reading):
+        try:
+            observations.append(_build(raw, table, reading, (), given))
+        except GrainlightError as error:
+            failures[raw.name] = str(error)
+    return ObservationTable(tuple(observations), failures)
+
+
 def _named(objects: list[RawObject], name: str | None) -> list[RawObject]:
     if name is None:
         return objects

@@ -15,7 +15,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from grainlight.core import OutputExistsError, Status, status_name
+from grainlight.core import Certificate, OutputExistsError, Status, status_name
 from grainlight.evaluation import (
     SedPrediction,
     Trust,
@@ -279,11 +279,26 @@ def _trust_words(trust: Trust) -> dict[str, Any]:
         "chi_squared": trust.chi_squared,
         "num_bands": trust.num_bands,
         "predictive_probability": trust.predictive_probability,
+        **_certificate_words(trust.certificate),
     }
     # JSON knows no nan
     return {
         name: None if isinstance(word, float) and not np.isfinite(word) else word
         for name, word in words.items()
+    }
+
+
+def _certificate_words(certificate: Certificate | None) -> dict[str, Any]:
+    """Which step of the ladder answered; nothing without a ladder."""
+    if certificate is None:
+        return {}
+    return {
+        "rung": certificate.rung,
+        "efficiency": certificate.efficiency,
+        "pareto_shape": certificate.shape,
+        "num_weighed": certificate.num_weighed,
+        "log_evidence": certificate.log_evidence,
+        "log_evidence_error": certificate.log_evidence_error,
     }
 
 

@@ -74,12 +74,7 @@ def _exponential(value: float) -> str:
 
 def write_trust(trust: Trust) -> str:
     """The trust line: what the checks measured, then the verdict."""
-    chains = "no chain diagnostics"
-    if np.isfinite(trust.rhat):
-        chains = (
-            f"R-hat {trust.rhat:.3f}, ESS {trust.ess_bulk:.0f} (bulk) "
-            f"{trust.ess_tail:.0f} (tail)"
-        )
+    chains = _write_way(trust)
     floor = f"model-error floor {trust.floor_percent:.3g} %"
     fit = f"no band detected ({floor})"
     if trust.num_bands:
@@ -90,6 +85,25 @@ def write_trust(trust: Trust) -> str:
         )
     place = "inside" if trust.inside_range else "outside"
     return f"{chains}, {fit}, {place} the training range: {trust.verdict}"
+
+
+def _write_way(trust: Trust) -> str:
+    """How the draws came, and how good they are as draws."""
+    certificate = trust.certificate
+    if certificate is not None and certificate.rung == "corrected":
+        return (
+            "amortized and corrected: importance sampling efficiency "
+            f"{100 * certificate.efficiency:.2g} %, k-hat {certificate.shape:.2f}, "
+            f"ESS {certificate.num_effective:.0f}"
+        )
+    if not np.isfinite(trust.rhat):
+        return "no chain diagnostics"
+    guided = certificate is not None and certificate.rung == "guided"
+    start = "chains from amortized draws: " if guided else ""
+    return (
+        f"{start}R-hat {trust.rhat:.3f}, ESS {trust.ess_bulk:.0f} (bulk) "
+        f"{trust.ess_tail:.0f} (tail)"
+    )
 
 
 def write_reasons(trust: Trust) -> list[str]:

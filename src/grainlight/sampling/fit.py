@@ -1,12 +1,11 @@
 """Posteriors of observed objects under a trained shell model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -26,14 +25,19 @@ from grainlight.estimators.photometric import PhotometricLikelihood
 from grainlight.estimators.photometric_data import PhotometricData
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.photometry import Observation
+from grainlight.sampling.amortized import amortized_proposal
+from grainlight.sampling.correction import CorrectionSettings
 from grainlight.sampling.diagnostics import FEWEST_DRAWS
 from grainlight.sampling.gate import Gate
+from grainlight.sampling.ladder import Climb, climb
+from grainlight.sampling.predictions import draw_predictions, dust_temperatures
 from grainlight.sampling.prior import PriorChoice, ReplacedPrior
 from grainlight.sampling.run import FEWEST_CHAINS, METHODS, Progress, sample_posterior
 from grainlight.sampling.settings import Settings
 
 SLOTS = (8, 16, 24, 38)  # numbers of bands that programs are compiled for
 WORTH_COMPILING = 16  # objects
+LADDER = "ladder"
 POGSON = 2.5 / np.log(10)
 PREDICTIONS = 2**31 - 1  # folded into keys of predictions; larger than any place
 MOST_DRAWS = 100_000  # of a chain: more would not fit into memory
@@ -46,20 +50,23 @@ class FitSettings:
     Attributes:
         prior: The prior of the parameters.
         floor: Model error left in every band, as a fraction of its flux.
-        method: Sampler: the fast default `annealed`, or `nuts`.
+        method: `ladder`: amortized draws where the model has them and they can be
+            vouched for, else `annealed` chains; or these, or `nuts`, in any case.
         num_draws: Draws recorded by each chain.
         num_chains: Chains.
         gate: What the chains must pass.
         sampler: How the samplers work.
+        correction: How amortized draws are weighed.
     """
 
     prior: PriorChoice = field(default_factory=lambda: PriorChoice.read("thesis2023"))
     floor: float = 0.05
-    method: Literal["annealed", "nuts"] = "annealed"
+    method: Literal["ladder", "annealed", "nuts"] = LADDER
     num_draws: int = 1000
     num_chains: int = FEWEST_CHAINS
     gate: Gate = field(default_factory=Gate)
     sampler: Settings = field(default_factory=Settings)
+    correction: CorrectionSettings = field(default_factory=CorrectionSettings)
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.floor) and 0 <= self.floor < 1):
@@ -67,9 +74,10 @@ class FitSettings:
                 "Expected a model-error floor from 0 up to 1, as a fraction of the "
                 f"flux; got {self.floor:g}. Five per cent is 0.05."
             )
-        if self.method not in METHODS:
+        if self.method not in (LADDER, *METHODS):
+            known = ", ".join((LADDER, *METHODS))
             raise ParameterError(
-                f"Expected a method among {', '.join(METHODS)}; got {self.method!r}."
+                f"Expected a method among {known}; got {self.method!r}."
             )
         if not FEWEST_DRAWS <= self.num_draws <= MOST_DRAWS:
             raise RangeError(
@@ -88,6 +96,7 @@ class FitSettings:
             "num_chains": self.num_chains,
             "gate": asdict(self.gate),
             "sampler": asdict(self.sampler),
+            "correction": asdict(self.correction),
         }
 
 
@@ -278,17 +287,7 @@ def _fit_group(
     """Sample objects that are padded to the same number of bands."""
     chosen = list(group.values())
     data = PhotometricData.from_observations(chosen, model.bands, num_slots=slots)
-    draws = sample_posterior(
-        key,
-        target,
-        data,
-        method=settings.method,
-        num_draws=settings.num_draws,
-        num_chains=settings.num_chains,
-        gate=settings.gate,
-        settings=settings.sampler,
-        progress=progress,
-    )
+    draws = sample_objects(key, model, target, data, settings, progress=progress)
     predict_key = jr.fold_in(key, PREDICTIONS)
     return {
         i: _finished(
@@ -302,6 +301,50 @@ def _fit_group(
         )
         for place, (i, observation) in enumerate(group.items())
     }
+
+
+def sample_objects(
+    key: Key[Array, ""],
+    model: ShellModel,
+    target: PhotometricTarget,
+    data: PhotometricData,
+    settings: FitSettings,
+    *,
+    progress: Progress | None = None,
+) -> list[Samples]:
+    """Draws of every object of a batch, by the ladder or the sampler that is asked for.
+
+    Args:
+        key: Random key.
+        model: The model, under the shells that the prior allows.
+        target: Its prior and likelihood.
+        data: The objects.
+        settings: How it is done.
+        progress: Called with the objects finished and their number.
+    """
+    prior, floor_mag = settings.prior, float(POGSON * settings.floor)
+    proposal = amortized_proposal(model, prior, floor_mag)
+    if proposal is not None and settings.method == LADDER:
+        plan = Climb(
+            settings.num_draws,
+            settings.num_chains,
+            settings.gate,
+            settings.sampler,
+            settings.correction,
+        )
+        usable = proposal.applies_to(data)
+        return climb(key, target, proposal, data, usable, plan, progress=progress)
+    return sample_posterior(
+        key,
+        target,
+        data,
+        method=METHODS[0] if settings.method == LADDER else settings.method,
+        num_draws=settings.num_draws,
+        num_chains=settings.num_chains,
+        gate=settings.gate,
+        settings=settings.sampler,
+        progress=progress,
+    )
 
 
 def _failed(
@@ -321,31 +364,6 @@ def _failed(
     )
 
 
-@eqx.filter_jit
-def _predictions(
-    key: Key[Array, ""],
-    likelihood: PhotometricLikelihood,
-    data: PhotometricData,
-    scaled: Float[Array, "draw param"],
-) -> tuple[Float[Array, "draw band"], Float[Array, " draw"]]:
-    """Magnitudes with scatter and floor, and chi-squared, of draws."""
-
-    def one(key: Array, point: Array) -> tuple[Array, Array]:
-        scatter_key, floor_key = jr.split(key)
-        magnitude = likelihood.sample_magnitudes(scatter_key, data, point)
-        noise = likelihood.floor_mag * jr.normal(floor_key, magnitude.shape)
-        return magnitude + noise, likelihood.chi_squared(data, point)
-
-    return jax.vmap(one)(jr.split(key, len(scaled)), scaled)
-
-
-@eqx.filter_jit
-def _outcomes(
-    outcomes: Callable[..., Array], scaled: Float[Array, "draw param"]
-) -> Float[Array, " draw"]:
-    return 10.0 ** jax.vmap(lambda s: outcomes(s, jnp.zeros(0))[0])(scaled)
-
-
 def _finished(
     key: Key[Array, ""],
     observation: Observation,
@@ -357,11 +375,11 @@ def _finished(
 ) -> Fit:
     scaled = samples.parameters.scale(samples.theta)
     derived = {
-        "dust_temperature": _outcomes(model.outcomes, scaled),
+        "dust_temperature": dust_temperatures(model.outcomes, scaled),
         "optical_depth": jnp.exp(settings.prior.base.log_optical_depth(scaled)),
     }
     samples = replace(samples, derived=derived)
-    magnitude, chi_squared = _predictions(key, target.likelihood, data, scaled)
+    magnitude, chi_squared = draw_predictions(key, target.likelihood, data, scaled)
     return Fit(
         observation=observation,
         status=samples.status,

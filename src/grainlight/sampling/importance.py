@@ -89,6 +89,7 @@ def _with_weight(samples: Samples, log_weight: Array, status: Status) -> Samples
         num_chains=samples.num_chains,
         diagnostics=samples.diagnostics,
         derived=samples.derived,
+        certificate=samples.certificate,
     )
 
 

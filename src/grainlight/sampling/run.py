@@ -3,7 +3,8 @@
 Every object gets `num_chains` groups of particles drawn from the prior and annealed
 apart, one chain a group. What proposes the steps is learned from all groups: a mode
 seen by one is open to all, and the chains must still agree on its weight. Objects that
-fail the gate run again, longer, guided by what their chains found as well.
+fail the gate run again, longer, guided by what their chains found as well. Draws that
+are near the posterior already may take the place of the annealing.
 """
 
 from collections.abc import Callable, Sequence
@@ -73,6 +74,7 @@ def sample_posterior(
     gate: Gate | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
+    start: Float[Array, "object draw param"] | None = None,
 ) -> list[Samples]:
     """Posterior draws of every object, with diagnostics and a status.
 
@@ -90,6 +92,8 @@ def sample_posterior(
         gate: What the chains must pass.
         settings: How the samplers work.
         progress: Called with the objects finished and their number.
+        start: Unconstrained draws near each posterior and wider than it, to begin with
+            in place of annealed ones.
 
     Returns:
         One result for each object, in order.
@@ -99,7 +103,7 @@ def sample_posterior(
     _check(plan)
     num_objects = _count(data)
     keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(num_objects))
-    outcomes = _first_run(keys, target, data, plan, gate, progress)
+    outcomes = _first_run(keys, target, data, plan, gate, progress, start)
     for attempt in range(1, plan.settings.num_retries + 1):
         again = [i for i, one in enumerate(outcomes) if _may_improve(one)]
         if not again:
@@ -167,12 +171,14 @@ def _first_run(
     plan: Plan,
     gate: Gate,
     progress: Progress | None,
+    start: Float[Array, "object draw param"] | None,
 ) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     num_objects = keys.shape[0]
     for chunk in _chunks(range(num_objects), plan.settings.chunk_size):
         some_keys, some_data = keys[chunk], _take(data, chunk)
-        launch = _launch(some_keys, target, some_data, plan)
+        near = None if start is None else start[chunk]
+        launch = _launch(some_keys, target, some_data, plan, near)
         steps = jnp.asarray(plan.settings.steps_per_draw)
         chains = _run(some_keys, target, some_data, launch, steps, plan)
         outcomes.update(_judge(chunk, launch, chains, gate))
@@ -205,10 +211,22 @@ def _run_again(
 
 
 def _launch(
-    keys: Key[Array, " object"], target: Target, data: Any, plan: Plan
+    keys: Key[Array, " object"],
+    target: Target,
+    data: Any,
+    plan: Plan,
+    near: Float[Array, "object draw param"] | None,
 ) -> Launch:
-    """Anneal every group of every object, and learn what proposes its steps."""
-    found = _anneal(keys, target, data, plan)
+    """Anneal every group of every object, and learn what proposes its steps.
+
+    Draws that are `near` spare the annealing; they are dealt to the groups.
+    """
+    if near is None:
+        found = _anneal(keys, target, data, plan)
+    else:
+        size = near.shape[1] // plan.num_chains
+        found = near[:, : size * plan.num_chains]
+        found = found.reshape(near.shape[0], plan.num_chains, size, -1)
     draws = _spread(found, plan.settings.archive_size)
     guide, finite = _refine(keys, target, data, draws, plan)
     return Launch(guide, found[:, :, -1], finite)

@@ -1,0 +1,326 @@
+"""How good the amortized posterior of a model is, on objects that it has not seen.
+
+    python benchmarks/amortized.py --model ccsn-dust --objects 2000 --weighed 300
+        --chains 0 --out results/amortized
+
+Objects are drawn from the prior and the likelihood of the model, and observed at random
+(`random_observing`), with other seeds than in the training. Of the amortized posterior
+as it is: ranks of the truth, coverage of central intervals, coverage around random
+points (TARP), in slices by number of bands, error and share of limits. Of the first
+`--weighed` objects: efficiency of the importance weights, Pareto k-hat, the same
+calibration after the correction, and the seconds that each takes. Of `--chains` objects
+that passed: a classifier between corrected draws and chains from the prior (C2ST).
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import matplotlib.pyplot as plt
+import numpy as np
+
+from grainlight.core import status_name
+from grainlight.estimators import Kind, PhotometricLikelihood
+from grainlight.estimators.amortized_training import draw_pool
+from grainlight.estimators.random_observing import Observing
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.evaluation import Ranks, measure_coverage, measure_expected_coverage
+from grainlight.evaluation.two_sample import classify_samples
+from grainlight.sampling.correction import CorrectionSettings, resample, weigh_draws
+from grainlight.sampling.fit import PhotometricTarget
+from grainlight.sampling.prior import PriorChoice
+from grainlight.sampling.run import sample_posterior
+from grainlight.simulators import SHELL_PARAMETERS, named_prior
+
+NUM_DRAWS = 399
+NARROWED = 0.7  # width of the posteriors of the negative control
+BLOCK = 250  # objects drawn for together
+
+
+class FloorTarget(eqx.Module):
+    """The target of an object whose floor is part of its data."""
+
+    target: PhotometricTarget
+    parameters: object = eqx.field(static=True)
+
+    def log_prior(self, scaled):
+        return self.target.log_prior(scaled)
+
+    def sample_prior(self, key, num_draws):
+        return self.target.sample_prior(key, num_draws)
+
+    def log_likelihood(self, scaled, given):
+        data, floor = given
+        likelihood = eqx.tree_at(
+            lambda one: one.floor_mag, self.target.likelihood, floor
+        )
+        return likelihood.log_prob(data, scaled)
+
+
+class FloorProposal(eqx.Module):
+    """The amortized posterior, likewise."""
+
+    posterior: eqx.Module
+
+    def draw(self, key, num_draws, given):
+        return self.posterior.draw(key, num_draws, *given)
+
+
+def observe(key, model, prior, number):
+    """Truths, observations and the conditions of random objects."""
+    pool_key, condition_key, measure_key = jr.split(key, 3)
+    pool = draw_pool(pool_key, model, named_prior(prior), number)
+    observing = Observing.of_bands(model.bands)
+    conditions = jax.jit(jax.vmap(observing.draw_conditions))(
+        jr.split(condition_key, number)
+    )
+    data = jax.jit(jax.vmap(observing.measure))(
+        jr.split(measure_key, number), conditions, pool.magnitude, pool.redshift
+    )
+    order = jnp.argsort(
+        jnp.where(data.kind == Kind.missing, 3, data.kind), axis=1, stable=True
+    )
+
+    def sort(column):
+        return jnp.take_along_axis(column, order, axis=1)
+
+    # detections first, then limits, as of real observations
+    data = replace(
+        data, **{n: sort(getattr(data, n)) for n in ("index", "flux", "error", "kind")}
+    )
+    return pool, data, conditions
+
+
+def slices(conditions, data):
+    """Which objects are in which slice."""
+    bands = np.asarray(conditions.mask).sum(axis=1)
+    error = np.asarray(conditions.error)
+    limits = (np.asarray(data.kind) == Kind.limit).sum(axis=1) / bands
+    return {
+        "all": bands > 0,
+        "1-5 bands": bands <= 5,
+        "6-12 bands": (bands > 5) & (bands <= 12),
+        "13-38 bands": bands > 12,
+        "error below 0.03 mag": error < 0.03,
+        "error 0.03-0.15 mag": (error >= 0.03) & (error < 0.15),
+        "error above 0.15 mag": error >= 0.15,
+        "no limits": limits == 0,
+        "up to half limits": (limits > 0) & (limits <= 0.5),
+        "more limits": limits > 0.5,
+    }
+
+
+def calibration(draws, truth, chosen, key, bounds):
+    """Coverage, ranks and TARP of some objects, and of a negative control."""
+    names = SHELL_PARAMETERS.names
+    draws, truth = draws[chosen], truth[chosen]
+    coverage = measure_coverage(np.mean(draws < truth[:, None], axis=1), names)
+    rank = np.sum(draws < truth[:, None], axis=1)
+    middle = np.median(draws, axis=1, keepdims=True)
+    narrow = np.sum(middle + NARROWED * (draws - middle) < truth[:, None], axis=1)
+    tarp = measure_expected_coverage(key, draws, truth, bounds=bounds)
+    ranks, narrowed = (Ranks(names, r, draws.shape[1]) for r in (rank, narrow))
+    return {
+        "objects": int(np.sum(chosen)),
+        "coverage": {
+            f"{level:g}": dict(zip(names, row.round(4).tolist(), strict=True))
+            for level, row in zip(coverage.level, coverage.fraction, strict=True)
+        },
+        "largest_gap": {
+            f"{level:g}": float(np.abs(row - level).max())
+            for level, row in zip(coverage.level, coverage.fraction, strict=True)
+        },
+        "rank_pvalue": float(ranks.adjusted_pvalue.min()),
+        "control_pvalue": float(narrowed.adjusted_pvalue.min()),
+        "tarp_gap": tarp.largest_gap,
+        "tarp_pvalue": tarp.pvalue,
+    }
+
+
+def plot(path, found, rank, efficiency, error):
+    """Coverage by slice, ranks of the truth, efficiency against the error."""
+    figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
+    names = list(found)
+    for level, marker in (("0.68", "o"), ("0.95", "s")):
+        for i, name in enumerate(names):
+            values = list(found[name]["coverage"][level].values())
+            axes[0].plot(values, [i] * len(values), marker, color=f"C{i % 10}", ms=4)
+        axes[0].axvline(float(level), color="0.5", lw=1)
+    axes[0].set(yticks=range(len(names)), yticklabels=names, xlabel="coverage")
+    for i, name in enumerate(SHELL_PARAMETERS.names):
+        axes[1].hist(
+            rank[:, i] / NUM_DRAWS, 20, range=(0, 1), histtype="step", label=name
+        )
+    axes[1].axhline(len(rank) / 20, color="0.5", lw=1)
+    axes[1].set(xlabel="rank of the truth", ylabel="objects")
+    axes[1].legend(fontsize=7)
+    axes[2].loglog(error, np.maximum(efficiency, 1e-4), ".")
+    axes[2].set(xlabel="error [mag]", ylabel="importance efficiency")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def draw_all(key, posterior, data, floor):
+    """Amortized draws of all objects, and how many a second of processor time."""
+
+    @eqx.filter_jit
+    def draw(keys, data, floor):
+        return jax.vmap(lambda k, d, f: posterior.draw(k, NUM_DRAWS, d, f).theta)(
+            keys, data, floor
+        )
+
+    keys = jr.split(key, len(floor))
+    parts, seconds = [], []
+    for start in range(0, len(floor) - BLOCK + 1, BLOCK):
+        some = slice(start, start + BLOCK)
+        piece = jax.tree.map(lambda leaf, s=some: leaf[s], data)
+        began = time.process_time()
+        parts.append(np.asarray(draw(keys[some], piece, floor[some]), float))
+        seconds.append(time.process_time() - began)
+    rate = BLOCK * NUM_DRAWS / float(np.median(seconds[1:] or seconds))
+    return np.concatenate(parts), rate
+
+
+def describe(name, one):
+    """One line of the calibration of one slice."""
+    gaps = one["largest_gap"]
+    return (
+        f"{name:22s} {one['objects']:5d} objects: coverage off by "
+        f"{100 * gaps['0.68']:.1f} (68 %) {100 * gaps['0.95']:.1f} (95 %) points, "
+        f"ranks p = {one['rank_pvalue']:.2g}, control {one['control_pvalue']:.1g}, "
+        f"TARP gap {one['tarp_gap']:+.3f}"
+    )
+
+
+def weigh(key, model, few, num_draws):
+    """Weighed draws of some objects, their target and the seconds an object."""
+    choice = PriorChoice.read(model.posterior.prior)
+    target = FloorTarget(
+        PhotometricTarget(
+            PhotometricLikelihood(model.likelihood, model.bands),
+            choice.prior(model),
+            choice.parameters,
+        ),
+        choice.parameters,
+    )
+    settings = CorrectionSettings(num_draws=num_draws, most_rounds=1)
+    proposal = FloorProposal(model.posterior)
+    weigh_draws(key, target, proposal, few, settings)  # compiles
+    cpu = time.process_time()
+    weighed = weigh_draws(key, target, proposal, few, settings)
+    seconds = (time.process_time() - cpu) / len(weighed)
+    return weighed, target, seconds
+
+
+def judge_weights(weighed, seconds, masks):
+    """Efficiencies and shares that passed, in slices."""
+    efficiency = np.array([one.certificate.efficiency for one in weighed])
+    shape = np.array([one.certificate.shape for one in weighed])
+    passed = np.array([one.passed for one in weighed])
+    few = {name: mask[: len(weighed)] for name, mask in masks.items()}
+    return {
+        "objects": len(weighed),
+        "draws": weighed[0].certificate.num_weighed,
+        "cpu_seconds_an_object": seconds,
+        "passed": float(passed.mean()),
+        "shape_below_0.7": float(np.mean(shape < 0.7)),
+        "median_efficiency": float(np.median(efficiency)),
+        "slices": {
+            name: {
+                "median_efficiency": float(np.median(efficiency[mask])),
+                "passed": float(passed[mask].mean()),
+            }
+            for name, mask in few.items()
+            if mask.sum() >= 10
+        },
+    }
+
+
+def agree(key, target, few, weighed, number):
+    """C2ST between corrected draws and chains from the prior."""
+    chosen = [i for i, one in enumerate(weighed) if one.passed][:number]
+    some = jax.tree.map(lambda leaf: leaf[np.array(chosen)], few)
+    cpu = time.process_time()
+    chains = sample_posterior(key, target, some)
+    seconds = (time.process_time() - cpu) / len(chosen)
+    generator = np.random.default_rng(0)
+    found = []
+    for i, samples in zip(chosen, chains, strict=True):
+        scaled = np.asarray(target.parameters.scale(samples.theta), float)[::4]
+        mine = resample(generator, weighed[i], len(scaled))
+        test = classify_samples(jr.fold_in(key, i), mine, scaled)
+        found.append(test.accuracy)
+    statuses = Counter(status_name(samples.status) for samples in chains)
+    return {"c2st": found, "statuses": statuses, "chains_cpu_seconds": seconds}
+
+
+def arguments():
+    """What is asked for."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--model", default="ccsn-dust")
+    words.add_argument("--objects", type=int, default=2000)
+    words.add_argument("--weighed", type=int, default=256)
+    words.add_argument("--chains", type=int, default=0)
+    words.add_argument("--draws", type=int, default=2048)
+    words.add_argument("--seed", type=int, default=77)
+    words.add_argument("--out", type=Path, default=Path("results/amortized"))
+    return words.parse_args()
+
+
+def main() -> None:
+    """Measure, print and save."""
+    given = arguments()
+    given.out.mkdir(parents=True, exist_ok=True)
+    model = ShellModel.load(given.model).under(clumpy=False)
+    keys = jr.split(jr.key(given.seed), 6)
+    prior, support = model.posterior.prior, model.posterior.posterior.support
+    pool, data, conditions = observe(keys[0], model, prior, given.objects)
+    bounds = np.asarray([support.lower, support.upper])
+    draws, rate = draw_all(keys[1], model.posterior, data, conditions.floor)
+    truth = np.asarray(pool.theta, float)[: len(draws)]
+    masks = {n: m[: len(draws)] for n, m in slices(conditions, data).items()}
+    found = {
+        name: calibration(draws, truth, mask, keys[2], bounds)
+        for name, mask in masks.items()
+        if mask.sum() >= 50
+    }
+    for name, one in found.items():
+        print(describe(name, one), flush=True)
+    few = jax.tree.map(lambda leaf: leaf[: given.weighed], (data, conditions.floor))
+    weighed, target, seconds = weigh(keys[3], model, few, given.draws)
+    result = {
+        "model": given.model,
+        "identity": model.identity,
+        "seed": given.seed,
+        "draws_a_cpu_second": rate,
+        "amortized": found,
+        "weighed": judge_weights(weighed, seconds, masks),
+    }
+    passed = np.array([one.passed for one in weighed])
+    if passed.sum() >= 50:
+        generator = np.random.default_rng(given.seed)
+        corrected = np.stack([resample(generator, w, NUM_DRAWS) for w in weighed])
+        result["corrected"] = calibration(
+            corrected, truth[: len(weighed)], passed, keys[4], bounds
+        )
+        print(describe("corrected", result["corrected"]), flush=True)
+    print(json.dumps(result["weighed"], indent=1), flush=True)
+    if given.chains:
+        result["agreement"] = agree(keys[5], target, few, weighed, given.chains)
+        print(json.dumps(result["agreement"], indent=1), flush=True)
+    (given.out / "amortized.json").write_text(json.dumps(result, indent=1))
+    efficiency = np.array([one.certificate.efficiency for one in weighed])
+    error = np.asarray(conditions.error)[: len(weighed)]
+    rank = np.sum(draws < truth[:, None], axis=1)
+    plot(given.out / "amortized.png", found, rank, efficiency, error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""Many objects: a table of any length in, one row of posterior each out."""
+
+from grainlight.catalog.run import CatalogRun, run_catalog
+from grainlight.catalog.tables import Source, open_source
+from grainlight.catalog.worker import CatalogSettings
+
+__all__ = [
+    "CatalogRun",
+    "CatalogSettings",
+    "Source",
+    "open_source",
+    "run_catalog",
+]

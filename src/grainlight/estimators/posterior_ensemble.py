@@ -1,0 +1,115 @@
+r"""Several amortized posteriors as one mixture.
+
+$$ q(\theta | x) = \frac1M \sum_{m=1}^M q_m(\theta | x) $$
+
+Networks that were trained apart err apart: where they disagree the mixture is wider, as
+it should be, and its weights under the likelihood have lighter tails.
+
+References:
+    Lakshminarayanan, Pritzel & Blundell (2017), arXiv:1612.01474 (deep ensembles);
+    Hermans et al. (2022), arXiv:2110.06581 (of posteriors).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Bool, Float, Key
+
+from grainlight.core import ParameterError
+from grainlight.estimators.flow_posterior import FlowPosterior, PosteriorDraws
+
+
+class PosteriorEnsemble(eqx.Module):
+    """The even mixture of posteriors of the same parameters and outcomes.
+
+    Attributes:
+        members: The posteriors.
+    """
+
+    members: tuple[FlowPosterior, ...]
+
+    def __init__(self, members: Sequence[FlowPosterior]) -> None:
+        sizes = {
+            (m.theta_scaling.center.size, m.x_scaling.center.size, m.num_channels)
+            for m in members
+        }
+        if len(sizes) != 1:
+            raise ParameterError(
+                "Expected one posterior or more, of the same parameters and outcomes; "
+                f"got {len(members)} of {len(sizes)} kinds. Train them on one data set."
+            )
+        self.members = tuple(members)
+
+    def config(self) -> dict[str, Any]:
+        """The architectures, for a file."""
+        return {"members": [member.config() for member in self.members]}
+
+    @classmethod
+    def from_config(
+        cls, key: Key[Array, ""], *, members: Sequence[dict[str, Any]]
+    ) -> "PosteriorEnsemble":
+        """Posteriors of saved architectures, their arrays to be filled."""
+        return cls([FlowPosterior.from_config(key, **each) for each in members])
+
+    def log_prob(
+        self,
+        theta: Float[Array, " param"],
+        x: Float[Array, " dim"],
+        condition: Float[Array, " cond"],
+        mask: Bool[Array, " token"] | None = None,
+    ) -> Float[Array, ""]:
+        """Log-density per unit of the scaled parameters, as of a `FlowPosterior`."""
+        each = [one.log_prob(theta, x, condition, mask) for one in self.members]
+        return logsumexp(jnp.stack(each)) - jnp.log(len(self.members))
+
+    def sample(
+        self,
+        key: Key[Array, ""],
+        x: Float[Array, " dim"],
+        condition: Float[Array, " cond"],
+        mask: Bool[Array, " token"] | None = None,
+    ) -> Float[Array, " param"]:
+        """Draw one vector of scaled parameters."""
+        return self.draw(key, 1, x, condition, mask).theta[0]
+
+    def draw(
+        self,
+        key: Key[Array, ""],
+        num_draws: int,
+        x: Float[Array, " dim"],
+        condition: Float[Array, " cond"],
+        mask: Bool[Array, " token"] | None = None,
+    ) -> PosteriorDraws:
+        """Draw many vectors, with their densities under the mixture."""
+        pick_key, draw_key = jr.split(key)
+        keys = jr.split(draw_key, len(self.members))
+        every = jnp.stack(
+            [
+                one.draw(k, num_draws, x, condition, mask).theta
+                for k, one in zip(keys, self.members, strict=True)
+            ]
+        )
+        pick = jr.randint(pick_key, (num_draws,), 0, len(self.members))
+        theta = every[pick, jnp.arange(num_draws)]
+        log_prob = jax.vmap(lambda row: self.log_prob(row, x, condition, mask))(theta)
+        return PosteriorDraws(theta, log_prob)
+
+    def loss(
+        self,
+        key: Key[Array, ""],
+        progress: Float[Array, ""],
+        theta: Float[Array, " param"],
+        condition: Float[Array, " cond"],
+        x: Float[Array, " dim"],
+        mask: Bool[Array, " token"] | None = None,
+    ) -> Float[Array, ""]:
+        """Mean of the members' losses: each learns by itself."""
+        losses = [
+            one.loss(key, progress, theta, condition, x, mask) for one in self.members
+        ]
+        return jnp.mean(jnp.stack(losses))

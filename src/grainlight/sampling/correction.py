@@ -1,0 +1,210 @@
+r"""Amortized draws corrected by the likelihood: importance weights and what they say.
+
+$$ w_i = \frac{p(x | \theta_i)\, \pi(\theta_i)}{q(\theta_i | x)} , \quad
+   \theta_i \sim q , \qquad
+   \epsilon = \frac{(\sum w)^2}{N \sum w^2} , \qquad Z = \frac1N \sum w , \quad
+   \sigma_{\ln Z}^2 = \frac{1/\epsilon - 1}{N} . $$
+
+Everything is kept in logarithms. Another prior than that of the training enters by the
+weights. Objects whose first draws were too few, but not hopeless, get more of them.
+
+References:
+    Dax et al. (2023), arXiv:2210.05686; Vehtari et al. (2024), JMLR 25, 72 (k-hat).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+from scipy.special import logsumexp
+
+from grainlight.core import Certificate, RangeError
+from grainlight.estimators import PosteriorDraws
+from grainlight.sampling.importance import LARGEST_SHAPE, pareto_shape
+from grainlight.sampling.target import LOWEST, Target
+
+
+@runtime_checkable
+class Proposal(Protocol):
+    """An amortized posterior of scaled parameters."""
+
+    def draw(self, key: Key[Array, ""], num_draws: int, data: Any) -> PosteriorDraws:
+        """Draw from it for one object, with the exact density of the draws."""
+        ...
+
+
+@dataclass(frozen=True)
+class CorrectionSettings:
+    """How many draws are weighed, and what their weights must pass.
+
+    Attributes:
+        num_draws: Draws of the first round, of every object.
+        most_rounds: Rounds that an object may get at most.
+        hopeful: Efficiency below which more rounds are not tried.
+        least_effective: Effective draws that are asked for.
+        largest_shape: Largest Pareto k-hat.
+    """
+
+    num_draws: int = 4096
+    most_rounds: int = 6
+    hopeful: float = 0.01
+    least_effective: float = 400.0
+    largest_shape: float = LARGEST_SHAPE
+
+    def __post_init__(self) -> None:
+        if self.num_draws < 2 * self.least_effective or self.most_rounds < 1:
+            raise RangeError(
+                "Expected draws twice as many as effective ones, in one round or more; "
+                f"got {self.num_draws} in {self.most_rounds} rounds. Raise them."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """Amortized draws of one object, weighed.
+
+    Attributes:
+        theta: Scaled draws.
+        log_weight: Their log-weights, minus infinity where prior or likelihood is zero.
+        certificate: What the weights say; its rung is `corrected`.
+        passed: Whether they make a posterior.
+    """
+
+    theta: Float[np.ndarray, "draw param"]
+    log_weight: Float[np.ndarray, " draw"]
+    certificate: Certificate
+    passed: bool
+
+
+def weigh_draws(
+    key: Key[Array, ""],
+    target: Target,
+    proposal: Proposal,
+    data: Any,
+    settings: CorrectionSettings | None = None,
+) -> list[Weighed]:
+    """Draw from an amortized posterior and weigh by likelihood and prior.
+
+    The draws of an object depend on the key, its place and its data alone.
+
+    Args:
+        key: Random key.
+        target: Prior and likelihood of one object.
+        proposal: The amortized posterior.
+        data: A pytree of arrays whose leading axis counts the objects.
+        settings: How many draws, and what they must pass.
+    """
+    settings = settings or CorrectionSettings()
+    number = jax.tree.leaves(data)[0].shape[0]
+    keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(number))
+    found: list[Weighed | None] = [None] * number
+    again = np.arange(number)
+    for step in range(settings.most_rounds):
+        theta, log_weight = _one_round(
+            keys, target, proposal, data, again, settings.num_draws, step
+        )
+        for place, i in enumerate(again):
+            found[i] = _joined(found[i], theta[place], log_weight[place], settings)
+        again = np.array([i for i in again if _worth_more(found[i], settings)], int)
+        if again.size == 0:
+            break
+    return [one for one in found if one is not None]
+
+
+def _one_round(
+    keys: Key[Array, " object"],
+    target: Target,
+    proposal: Proposal,
+    data: Any,
+    members: np.ndarray,
+    num_draws: int,
+    step: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of some objects; shapes are powers of two, so that few are compiled."""
+    size = 2 ** int(np.ceil(np.log2(members.size)))
+    padded = np.resize(members, size)
+    some = jax.tree.map(lambda leaf: leaf[padded], data)
+    round_keys = jax.vmap(lambda k: jr.fold_in(k, step))(keys[padded])
+    theta, log_weight = _weigh(round_keys, target, proposal, some, num_draws)
+    count = members.size
+    return np.asarray(theta, float)[:count], np.asarray(log_weight, float)[:count]
+
+
+@eqx.filter_jit
+def _weigh(
+    keys: Key[Array, " object"],
+    target: Target,
+    proposal: Proposal,
+    data: Any,
+    num_draws: int,
+) -> tuple[Float[Array, "object draw param"], Float[Array, "object draw"]]:
+    def one_object(given):
+        key, one = given
+        draws = proposal.draw(key, num_draws, one)
+        prior = jax.vmap(target.log_prior)(draws.theta)
+        likelihood = jax.vmap(lambda s: target.log_likelihood(s, one))(draws.theta)
+        log_weight = prior + likelihood - draws.log_prob
+        good = jnp.isfinite(log_weight) & (log_weight > LOWEST)
+        good &= jnp.all(jnp.isfinite(draws.theta), axis=1)
+        return draws.theta, jnp.where(good, log_weight, -jnp.inf)
+
+    return jax.lax.map(one_object, (keys, data))
+
+
+def _joined(
+    before: Weighed | None,
+    theta: np.ndarray,
+    log_weight: np.ndarray,
+    settings: CorrectionSettings,
+) -> Weighed:
+    if before is not None:
+        theta = np.concatenate([before.theta, theta])
+        log_weight = np.concatenate([before.log_weight, log_weight])
+    certificate = certify(log_weight)
+    passed = certificate.num_effective >= settings.least_effective
+    passed = passed and certificate.shape < settings.largest_shape
+    return Weighed(theta, log_weight, certificate, passed)
+
+
+def certify(log_weight: Float[np.ndarray, " draw"]) -> Certificate:
+    """Efficiency, Pareto k-hat and evidence of log-weights."""
+    number = log_weight.size
+    if not np.any(np.isfinite(log_weight)):
+        return Certificate("corrected", 0.0, float("inf"), number)
+    first, second = logsumexp(log_weight), logsumexp(2 * log_weight)
+    efficiency = float(np.exp(2 * first - second) / number)
+    return Certificate(
+        rung="corrected",
+        efficiency=efficiency,
+        shape=pareto_shape(log_weight),
+        num_weighed=number,
+        log_evidence=float(first - np.log(number)),
+        log_evidence_error=float(np.sqrt(max(1 / efficiency - 1, 0.0) / number)),
+    )
+
+
+def _worth_more(one: Weighed | None, settings: CorrectionSettings) -> bool:
+    if one is None or one.passed:
+        return False
+    return one.certificate.efficiency >= settings.hopeful
+
+
+def resample(
+    generator: np.random.Generator, weighed: Weighed, num_draws: int
+) -> Float[np.ndarray, "draw param"]:
+    """Scaled draws of equal weight, in random order; heavy ones are there repeatedly.
+
+    Without any finite weight they are those of the proposal.
+    """
+    log_weight = weighed.log_weight
+    if not np.any(np.isfinite(log_weight)):
+        log_weight = np.zeros(log_weight.size)
+    share = np.cumsum(np.exp(log_weight - logsumexp(log_weight)))
+    ticks = (np.arange(num_draws) + generator.random()) / num_draws
+    picked = np.minimum(np.searchsorted(share, ticks), share.size - 1)
+    return weighed.theta[generator.permutation(picked)]

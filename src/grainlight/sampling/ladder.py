@@ -1,0 +1,213 @@
+"""The ladder: the cheapest way to a posterior that can be vouched for.
+
+1. *Corrected*: amortized draws, weighed by likelihood and prior. They are the answer
+   if they are worth enough and their largest weights are tame (Pareto k-hat).
+2. *Guided*: chains whose proposals are learned from such draws, half as they came, half
+   by truncated weight, and which start from the draws as they came: these are wider
+   than the posterior. Where next to none of them has weight this would not be sound.
+3. *Sampled*: chains from the prior, for what fails the gate there, and wherever the
+   amortized posterior does not apply.
+
+Every object has the certificate of the step that answered.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Bool, Float, Key
+
+from grainlight.core import Certificate, Samples, Status
+from grainlight.sampling.correction import (
+    CorrectionSettings,
+    Proposal,
+    Weighed,
+    resample,
+    weigh_draws,
+)
+from grainlight.sampling.gate import Gate
+from grainlight.sampling.run import Progress, sample_posterior
+from grainlight.sampling.settings import Settings
+from grainlight.sampling.target import Target
+
+#: Weights count at most this many times their mean when chains are guided by them.
+TRUNCATION = 64.0
+#: Effective draws below which the amortized ones do not show where the posterior is.
+LEAST_SOUND = 5.0
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How the ladder is climbed.
+
+    Attributes:
+        num_draws: Draws of each chain, or as many a chain of weighed ones.
+        num_chains: Chains.
+        gate: What chains must pass.
+        sampler: How they work.
+        correction: How amortized draws are weighed.
+    """
+
+    num_draws: int
+    num_chains: int
+    gate: Gate
+    sampler: Settings
+    correction: CorrectionSettings
+
+
+def climb(
+    key: Key[Array, ""],
+    target: Target,
+    proposal: Proposal,
+    data: Any,
+    usable: Bool[np.ndarray, " object"],
+    plan: Climb,
+    *,
+    progress: Progress | None = None,
+) -> list[Samples]:
+    """Posterior draws of every object, by the first step that can be vouched for.
+
+    Args:
+        key: Random key.
+        target: Prior and likelihood of one object.
+        proposal: The amortized posterior.
+        data: A pytree of arrays whose leading axis counts the objects.
+        usable: Objects that the amortized posterior was trained for.
+        plan: How it is done.
+        progress: Called with the objects finished and their number.
+    """
+    keys = jr.split(key, 4)
+    number = usable.size
+    known = _weighed(keys[0], target, proposal, data, np.flatnonzero(usable), plan)
+    done = {
+        i: _corrected(jr.fold_in(keys[1], i), target, one, plan)
+        for i, one in known.items()
+        if one.passed
+    }
+    left = [
+        i
+        for i, one in known.items()
+        if not one.passed and one.certificate.num_effective >= LEAST_SOUND
+    ]
+    if left:
+        start = _starts(keys[2], target, [known[i] for i in left], plan)
+        shown = _offset(progress, len(done), number)
+        some = _take(data, np.array(left))
+        chains = _chains(keys[2], target, some, plan, start, shown)
+        for i, samples in zip(left, chains, strict=True):
+            if bool(samples.status == Status.ok):
+                done[i] = replace(samples, certificate=_named(known[i], "guided"))
+    left = [i for i in range(number) if i not in done]
+    if left:
+        shown = _offset(progress, len(done), number)
+        some = _take(data, np.array(left))
+        chains = _chains(keys[3], target, some, plan, None, shown)
+        for i, samples in zip(left, chains, strict=True):
+            done[i] = replace(samples, certificate=_named(known.get(i), "sampled"))
+    if progress is not None:
+        progress(number, number)
+    return [done[i] for i in range(number)]
+
+
+def _weighed(
+    key: Key[Array, ""],
+    target: Target,
+    proposal: Proposal,
+    data: Any,
+    members: np.ndarray,
+    plan: Climb,
+) -> dict[int, Weighed]:
+    """Weighed draws of the objects that the amortized posterior applies to."""
+    if members.size == 0:
+        return {}
+    some = _take(data, members)
+    weighed = weigh_draws(key, target, proposal, some, plan.correction)
+    return dict(zip(members.tolist(), weighed, strict=True))
+
+
+def _take(data: Any, members: np.ndarray) -> Any:
+    return jax.tree.map(lambda leaf: leaf[members], data)
+
+
+def _offset(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Progress of some objects as that of all."""
+    if progress is None:
+        return None
+    return lambda finished, _: progress(before + finished, total)
+
+
+def _named(weighed: Weighed | None, rung: str) -> Certificate:
+    """The certificate of chains, with what the weights said before."""
+    if weighed is None:
+        return Certificate(rung)
+    return replace(weighed.certificate, rung=rung)
+
+
+def _corrected(
+    key: Key[Array, ""], target: Target, weighed: Weighed, plan: Climb
+) -> Samples:
+    number = plan.num_draws * plan.num_chains
+    seed = np.asarray(jr.key_data(key)).tolist()
+    scaled = resample(np.random.default_rng(seed), weighed, number)
+    theta = target.parameters.unscale(jnp.asarray(scaled, float))
+    return Samples(
+        theta=theta,
+        log_weight=jnp.zeros(number),
+        status=Status.ok,
+        parameters=target.parameters,
+        num_chains=plan.num_chains,
+        certificate=weighed.certificate,
+    )
+
+
+def _starts(
+    key: Key[Array, ""], target: Target, weighed: Sequence[Weighed], plan: Climb
+) -> Float[Array, "object draw param"]:
+    """Unconstrained draws to learn from; the last of each chain's share are raw."""
+    count, chains = plan.sampler.archive_size, plan.num_chains
+    size = count // chains
+    seed = np.asarray(jr.key_data(key)).tolist()
+    rows = []
+    for number, one in enumerate(weighed):
+        generator = np.random.default_rng((*seed, number))
+        mean = np.logaddexp.reduce(one.log_weight) - np.log(one.log_weight.size)
+        if np.isfinite(mean):
+            capped = np.minimum(one.log_weight, mean + np.log(TRUNCATION))
+            one = replace(one, log_weight=capped)
+        heavy = resample(generator, one, chains * size)
+        raw = one.theta[generator.integers(len(one.theta), size=chains * size)]
+        dealt = np.stack([heavy, raw]).reshape(2, chains, size, -1)
+        half = size // 2
+        both = np.concatenate([dealt[0][:, :half], dealt[1][:, half:]], axis=1)
+        rows.append(both.reshape(chains * size, -1))
+    scaled = jnp.asarray(np.stack(rows), float)
+    return target.parameters.unconstrain(scaled)
+
+
+def _chains(
+    key: Key[Array, ""],
+    target: Target,
+    data: Any,
+    plan: Climb,
+    start: Float[Array, "object draw param"] | None,
+    progress: Progress | None,
+) -> list[Samples]:
+    sampler = plan.sampler
+    if start is not None:
+        # what one longer run does not settle is better begun anew, from the prior
+        sampler = replace(sampler, num_retries=min(1, sampler.num_retries))
+    return sample_posterior(
+        key,
+        target,
+        data,
+        num_draws=plan.num_draws,
+        num_chains=plan.num_chains,
+        gate=plan.gate,
+        settings=sampler,
+        progress=progress,
+        start=start,
+    )

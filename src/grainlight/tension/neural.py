@@ -1,0 +1,154 @@
+"""Neural ratio estimation: a log-ratio learned from simulations of both data sets."""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from grainlight.core import ParameterError
+from grainlight.estimators import TrainingRecord, TrainingSettings, fit_estimator
+from grainlight.estimators.ratio import RatioClassifier, shuffle_pairs
+from grainlight.marginal import Measured
+from grainlight.tension.calibration import Tension, calibrate
+from grainlight.tension.health import RatioHealth, check_ratio
+
+FEWEST_PAIRS = 1_000
+#: Parts of the pairs that stop the training, and that test the network.
+_VALIDATION, _TEST = 0.1, 0.2
+_BATCH = 4_096
+
+
+@dataclass(frozen=True)
+class NeuralRatio:
+    """A trained ratio, its health, and its log-ratios in concordance.
+
+    Attributes:
+        classifier: The ensemble of networks.
+        record: How it was trained.
+        health: What held-out pairs say of it.
+        concordance: Log-ratios of held-out matched pairs [nat].
+    """
+
+    classifier: RatioClassifier
+    record: TrainingRecord
+    health: RatioHealth
+    concordance: Float[np.ndarray, " sim"]
+
+    def log_ratio(
+        self, a: Float[np.ndarray, " a"], b: Float[np.ndarray, " b"]
+    ) -> Measured:
+        """Log-ratio of the observed pair, with the scatter of the ensemble [nat]."""
+        self._check(a, b)
+        members = np.asarray(
+            self.classifier.member_log_ratio(
+                jnp.asarray(a, jnp.float32), jnp.asarray(b, jnp.float32)
+            ),
+            float,
+        )
+        spread = float(np.std(members, ddof=1)) if members.size > 1 else 0.0
+        return Measured(float(np.mean(members)), training=spread)
+
+    def tension(
+        self, a: Float[np.ndarray, " a"], b: Float[np.ndarray, " b"]
+    ) -> Tension:
+        """Calibrated tension of the observed pair; a bad network is refused."""
+        self.health.require()
+        return calibrate(self.log_ratio(a, b).value, self.concordance)
+
+    def _check(self, a: np.ndarray, b: np.ndarray) -> None:
+        expected = [center.shape for center in self.classifier.variates.centers]
+        got = [np.shape(a), np.shape(b)]
+        if got != expected or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
+            raise ParameterError(
+                f"Expected observed data sets of shapes {expected}, finite; got {got}. "
+                "Give them as they were simulated."
+            )
+
+
+def train_ratio(
+    key: Key[Array, ""],
+    a: Float[np.ndarray, "sim a"],
+    b: Float[np.ndarray, "sim b"],
+    settings: TrainingSettings | None = None,
+    *,
+    width: int = 32,
+    num_members: int = 3,
+) -> NeuralRatio:
+    """Learn the ratio of two data sets from matched simulations of both.
+
+    A tenth of the pairs stops the training; a fifth tests and calibrates the network.
+
+    Args:
+        key: Seeds everything that is random.
+        a: Simulations of the first data set, parameters drawn from the prior.
+        b: Simulations of the second one, at the same parameters row by row.
+        settings: Settings of the training loop.
+        width: Hidden units.
+        num_members: Networks of the ensemble.
+    """
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    _check_pairs(a, b)
+    settings = _settings() if settings is None else settings
+    build_key, train_key, shuffle_key = jr.split(key, 3)
+    num_test = int(_TEST * len(a))
+    num_held = int(_VALIDATION * len(a))
+    num_train = len(a) - num_test - num_held
+    columns = [jnp.asarray(table, jnp.float32) for table in (a, b)]
+    train = tuple(column[:num_train] for column in columns)
+    held = tuple(column[num_train : num_train + num_held] for column in columns)
+    test = tuple(column[num_train + num_held :] for column in columns)
+    classifier = RatioClassifier.from_data(
+        build_key, a[:num_train], b[:num_train], width=width, num_members=num_members
+    )
+    training = fit_estimator(
+        train_key, classifier, train, held, settings, augment=shuffle_pairs
+    )
+    matched = log_ratios(training.estimator, *test)
+    first, _, other = shuffle_pairs(shuffle_key, *test)
+    shuffled = log_ratios(training.estimator, first, other)
+    health = check_ratio(matched, shuffled, num_train)
+    return NeuralRatio(training.estimator, training.record, health, matched)
+
+
+@eqx.filter_jit
+def _evaluate(classifier: RatioClassifier, a: Array, b: Array) -> Array:
+    return jax.lax.map(
+        lambda pair: classifier.log_ratio(*pair), (a, b), batch_size=_BATCH
+    )
+
+
+def log_ratios(
+    classifier: RatioClassifier,
+    a: Float[Array | np.ndarray, "sim a"],
+    b: Float[Array | np.ndarray, "sim b"],
+) -> Float[np.ndarray, " sim"]:
+    """Log-ratios of many pairs [nat]."""
+    tables = (jnp.asarray(table, jnp.float32) for table in (a, b))
+    return np.asarray(_evaluate(classifier, *tables), float)
+
+
+def _settings() -> TrainingSettings:
+    return TrainingSettings(
+        num_epochs=15,
+        batch_size=512,
+        learning_rate=2e-3,
+        warmup_steps=50,
+        patience=5,
+        anneal_fraction=0.0,
+    )
+
+
+def _check_pairs(a: np.ndarray, b: np.ndarray) -> None:
+    if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or len(a) < FEWEST_PAIRS:
+        raise ParameterError(
+            f"Expected two tables of {FEWEST_PAIRS} matched rows or more; got shapes "
+            f"{a.shape} and {b.shape}. Simulate both data sets at the same parameters."
+        )
+    if not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
+        raise ParameterError(
+            "Expected finite simulations; got some that are not. Drop those pairs."
+        )
