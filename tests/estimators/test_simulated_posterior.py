@@ -18,7 +18,7 @@ class Slope:
 
     parameters = gl.Parameters(
         (
-            gl.Parameter("flux", 1e3, 1e5, "nJy", "log10"),
+            gl.Parameter("brightness", 1e3, 1e5, "nJy", "log10"),
             gl.Parameter("slope", -2.0, 2.0),
         )
     )
