@@ -87,6 +87,7 @@ def results(folder):
     ).to_pylist()
 
 
+@pytest.mark.slow
 def test_every_row_has_its_status_and_a_killed_run_goes_on(model, tmp_path):
     path, out = tmp_path / "table.parquet", tmp_path / "out"
     pq.write_table(pa.table(columns()), path, row_group_size=3)

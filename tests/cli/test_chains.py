@@ -25,6 +25,7 @@ def chains(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_marginals_are_learned_ranked_and_kept(grainlight, chains, tmp_path):
     out = tmp_path / "out"
     files = (chains / "one.npz", chains / "two.npz")

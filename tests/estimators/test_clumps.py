@@ -142,6 +142,7 @@ def test_training_leaves_the_smooth_shells_alone(model):
     assert jax.tree.leaves(trained.smooth) == []
 
 
+@pytest.mark.slow
 def test_what_clumps_change_is_learned():
     """A shell with clumps that is a smooth one of less dust, exactly."""
     rng = np.random.default_rng(2)
@@ -271,9 +272,9 @@ def test_smooth_shells_are_wanted_once(
 ):
     model = ShellModel.load(clumpy_model_folder)
 
-    def train(data, smooth):
+    def train(data, smooth, sizes=SIZES):
         folder = tmp_path / "out"
-        train_shell_model(jr.key(0), data, folder, SETTINGS, sizes=SIZES, smooth=smooth)
+        train_shell_model(jr.key(0), data, folder, SETTINGS, sizes=sizes, smooth=smooth)
 
     with pytest.raises(ParameterError, match="got neither"):
         train(invented_clumps, None)

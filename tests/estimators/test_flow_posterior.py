@@ -131,6 +131,7 @@ def test_without_any_token_features_are_finite():
         assert np.isfinite(features).all()
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_the_mixture_of_its_members():
     members = [make(key) for key in (0, 1)]
     both = PosteriorEnsemble(members)
@@ -151,8 +152,7 @@ def test_an_ensemble_is_the_mixture_of_its_members():
         ({"encoder": "magic"}, ParameterError, "masked, token"),
         ({"num_channels": 4}, BandMismatchError, "4 numbers a token"),
         ({"lower": LOWER + 0.5}, ParameterError, "Widen the bounds"),
-        ({"lower": -np.array([np.inf, 1.0])}, ParameterError, "two bounds or none"),
-        ({"lower": UPPER, "upper": LOWER}, ParameterError, "two bounds or none"),
+        ({"lower": UPPER, "upper": LOWER}, ParameterError, "lower < upper"),
     ],
 )
 def test_what_cannot_work_is_refused(settings, error, match):
@@ -203,6 +203,7 @@ def learned():
     ).estimator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), (0,), (1, 2)])
 def test_a_linear_gaussian_is_learned_for_any_bands(learned, hidden):
     theta, condition, x = simulated(500, 7)
@@ -225,6 +226,7 @@ def test_a_linear_gaussian_is_learned_for_any_bands(learned, hidden):
     assert exact - float(given(theta + 0.5)) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "accepted"), [(1.0, True), (0.6, False)])
 def test_ranks_of_the_truth_are_uniform(learned, width, accepted):
     theta, condition, x = as_arrays(simulated(1_000, 9))

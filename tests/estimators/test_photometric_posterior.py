@@ -177,6 +177,7 @@ def model(shell_model_folder, tmp_path_factory):
     return ShellModel.load(folder)
 
 
+@pytest.mark.slow
 def test_a_posterior_is_trained_under_a_model_and_loaded_with_it(model):
     posterior = model.posterior
     assert posterior.prior == "thesis2023"

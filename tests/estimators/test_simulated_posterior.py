@@ -37,6 +37,7 @@ def posterior():
     return gl.train(jr.key(2), gl.FlowPosterior, data, settings, **small)
 
 
+@pytest.mark.slow
 def test_fluxes_give_the_posterior_of_the_simulator(posterior):
     flux = np.array([1e4, 2e4])
     samples = posterior.sample(jr.key(3), flux, num_draws=4_000)
@@ -58,6 +59,7 @@ def test_fluxes_give_the_posterior_of_the_simulator(posterior):
     assert np.asarray(blue.theta[:, 1]).std() == pytest.approx(4 / 12**0.5, rel=0.1)
 
 
+@pytest.mark.slow
 def test_what_is_saved_answers_the_same(posterior, tmp_path):
     posterior.save(tmp_path / "mine")
     again = SimulatedPosterior.load(tmp_path / "mine")
@@ -72,6 +74,7 @@ def test_what_is_saved_answers_the_same(posterior, tmp_path):
         SimulatedPosterior.load(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_fluxes_that_cannot_be_answered_for_are_refused(posterior):
     with pytest.raises(BandMismatchError, match="blue, red"):
         posterior.sample(jr.key(0), np.ones(3))

@@ -112,6 +112,7 @@ def test_training_keeps_its_best_weights(fit):
     assert bool(fit.records) is (fit.density.kind != "kernel")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["autoregressive", "coupling"])
 @pytest.mark.parametrize("dim", [1, 3])
 def test_flows_start_as_a_normal_and_invert(kind, dim):

@@ -124,6 +124,7 @@ def test_certificates_of_strange_weights():
         CorrectionSettings(num_draws=100)
 
 
+@pytest.mark.slow
 def test_each_object_is_answered_by_the_first_rung_that_can():
     seen = []
     usable = np.array([True, True, False])
