@@ -1,10 +1,13 @@
 """Clumpy shells: this engine beside MOCASSIN, resolution, speed, what clumps change.
 
     python benchmarks/clumpy_accuracy.py [--refine 2] [--figure FILE.png] [--json FILE]
+        [--mocassin FOLDER --packets 6000000]
 
 1. The five clumpy shells run in full three dimensions with MOCASSIN (shipped in
    `tests`), at exactly their clumps and cells.
-2. The same shells with every cell split: what is missing at three cells an edge.
+2. The same shells with every cell split, and with four layers behind lit faces: what
+   is missing at three cells an edge. With `--mocassin` the thickest is run again by
+   MOCASSIN (in that folder) with more packets.
 3. The light of shells of 0.8 to 1 outer radii at fixed mass by filling factor, over
    that of the smooth shell, for two patterns each (mirrored, and extrapolated to fine
    cells); with a figure.
@@ -22,6 +25,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from grainlight.dust import mixture_opacity
+from grainlight.simulators import (
+    MocassinGrid,
+    MocassinSettings,
+    MocassinShell,
+    read_run,
+)
+from grainlight.simulators.mocassin import run_shell
 from grainlight.transfer import (
     Clumps,
     DensityGrid,
@@ -31,11 +41,13 @@ from grainlight.transfer import (
     solve_shell,
     wavelength_grid,
 )
+from grainlight.transfer.clumpy import SKIN
 
 REFERENCE = Path(__file__).parents[1] / "tests/reference/mocassin_clumpy.npz"
 EDGES = (0.6, 1, 2, 4, 8, 13, 20, 30)  # um
 SUN_MASS = 1.989e33
 OUTER_CM = 1e16
+STARLIGHT, LAYERS = 0.45, 4  # um; layers behind lit faces
 DEPTHS, FILLINGS = (0.1, 1.0, 10.0, 50.0), (0.03, 0.1, 0.2, 0.35, 0.5)
 BRIGHTEST = -6.0  # mag, of the figure
 NAMES = [f"{a:g}-{b:g}" for a, b in zip(EDGES[:-1], EDGES[1:], strict=True)]
@@ -52,17 +64,21 @@ def in_bands(wave: np.ndarray, light: np.ndarray) -> np.ndarray:
     )
 
 
-def compare(given: dict, factor: int, seed: int) -> dict:
+def compare(given: dict, factor: int, seed: int, layers: int = 1) -> dict:
     """Errors in percent against MOCASSIN, and seconds."""
+    grid = given["grid"].refined(factor)
     opacity = mixture_opacity(
         given["mass_fraction"], given["grain_radius_um"], wavelength_grid()
     )
+    if layers > 1:
+        thick = float(np.interp(STARLIGHT, opacity.wave, opacity.extinction))
+        grid = grid.layered(layers, SKIN / (thick * grid.density.max() * grid.width))
     started = time.process_time()
     answer = solve_grid(
         given["luminosity_lsun"],
         given["source_temperature_k"],
         opacity,
-        given["grid"].refined(factor),
+        grid,
         seed,
     )
     seconds = time.process_time() - started
@@ -74,6 +90,7 @@ def compare(given: dict, factor: int, seed: int) -> dict:
     return {
         "shell": given["name"],
         "factor": factor,
+        "layers": layers,
         "cells": len(answer.index),
         "seconds": seconds,
         "temperature": 100
@@ -108,16 +125,46 @@ def pattern_table(factors: range) -> list[dict]:
     rows = []
     for given in read_patterns():
         compare(given, 1, 0)  # compile, and read the memory in
-        for factor in factors:
-            row = compare(given, factor, 1)
+        for factor, layers in [*((factor, 1) for factor in factors), (1, LAYERS)]:
+            row = compare(given, factor, 1, layers)
             rows.append(row)
-            bands = " ".join(f"{value:6.1f}" for value in row["bands"])
+            name = f"{factor}" if layers == 1 else f"{layers} lay"
             print(
-                f"{row['shell']:4} {factor:5d} {row['cells']:6d} {row['seconds']:6.1f} "
-                f"{row['optical_depth']:5.1f} {row['temperature']:6.2f} {bands}",
+                f"{row['shell']:4} {name:>5} {row['cells']:6d} {row['seconds']:6.1f} "
+                f"{row['optical_depth']:5.1f} {row['temperature']:6.2f} "
+                + " ".join(f"{value:6.1f}" for value in row["bands"]),
                 flush=True,
             )
     return rows
+
+
+def mocassin_again(folder: Path, packets: int) -> dict:
+    """Print how the thickest shell changes with the packets of MOCASSIN [%]."""
+    given = next(one for one in read_patterns() if one["name"] == "K08")
+    shell = MocassinShell(
+        given["luminosity_lsun"],
+        given["source_temperature_k"],
+        given["dust_mass_msun"],
+        OUTER_CM,
+        given["grain_radius_um"],
+        given["mass_fraction"],
+        grid=MocassinGrid.from_density(given["grid"]),
+    )
+    settings = MocassinSettings(
+        points=len(given["grid"].density),
+        first_packets=packets // 5,
+        last_packets=packets,
+    )
+    run_shell(folder, shell, settings)
+    run = read_run(folder)
+    known = in_bands(given["wave"], given["luminosity"])
+    row = {
+        "packets": packets,
+        "temperature": 100 * (run.dust_temperature / given["dust_temperature_k"] - 1),
+        "bands": (100 * (in_bands(run.wave, run.luminosity) / known - 1)).tolist(),
+    }
+    print(f"K08 by MOCASSIN, {packets} packets: {row['temperature']:.2f}", row["bands"])
+    return row
 
 
 def filling_table() -> list[dict]:
@@ -198,11 +245,13 @@ def main() -> None:
     parser.add_argument("--refine", type=int, default=2, help="finest split of cells")
     parser.add_argument("--figure", type=Path, help="what clumps change, drawn")
     parser.add_argument("--json", type=Path, help="file for the results")
+    parser.add_argument("--mocassin", type=Path, help="folder for a run of MOCASSIN")
+    parser.add_argument("--packets", type=int, default=6_000_000)
     given = parser.parse_args()
-    results = {
-        "patterns": pattern_table(range(1, given.refine + 1)),
-        "filling": filling_table(),
-    }
+    results: dict = {"patterns": pattern_table(range(1, given.refine + 1))}
+    if given.mocassin:
+        results["mocassin"] = mocassin_again(given.mocassin, given.packets)
+    results["filling"] = filling_table()
     if given.figure:
         figure(results["filling"], given.figure)
     if given.json:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 os.environ["MPLBACKEND"] = "Agg"
+# Tests compile much and run little: quick code is not worth its compiling.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import jax.numpy as jnp

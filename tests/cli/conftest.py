@@ -24,7 +24,16 @@ def grainlight(monkeypatch, capsys):
     """Run the command line; gives exit status, standard output and error."""
     monkeypatch.setattr(app, "_keep_programs", lambda: None)
     monkeypatch.setattr(app, "_watch_signals", lambda: None)
-    quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
+    quick = Settings(
+        num_retries=0,
+        num_particles=32,
+        max_stages=20,
+        stage_sweeps=4,
+        num_components=4,
+        refine_rounds=2,
+        refine_blocks=1,
+        archive_size=512,
+    )
     monkeypatch.setattr(command, "FitSettings", partial(FitSettings, sampler=quick))
     few = partial(FitSettings, sampler=quick, num_draws=100)
     monkeypatch.setattr(evaluate, "FitSettings", few)

@@ -22,6 +22,14 @@ from grainlight.sampling.fit import (
 
 BANDS = ("JWST/MIRI.F560W", "JWST/MIRI.F1000W", "JWST/MIRI.F2100W")
 FLUX = np.array([6e3, 5.8e4, 1.2e5])
+QUICK = Settings(
+    num_retries=0,
+    num_particles=64,
+    num_components=4,
+    refine_rounds=2,
+    refine_blocks=1,
+    archive_size=512,
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +85,7 @@ def test_settings_that_cannot_work_are_refused(options, match):
 @pytest.mark.slow
 def test_fits_of_a_table_hold_predictions_and_messages(model):
     objects = [observe("good"), observe("far", redshift=0.5)]
-    quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
-    settings = FitSettings(num_draws=100, sampler=quick)
+    settings = FitSettings(num_draws=100, sampler=QUICK)
     good, far = fit_observations(jr.key(1), model, objects, settings)
     assert good.magnitudes.shape == (400, 38)
     assert good.chi_squared.shape == (400,)
@@ -95,8 +102,7 @@ def test_objects_of_any_width_keep_their_place(model, monkeypatch):
     bands = tuple(band for band in model.bands if "MIRI" in band)
     flux = np.geomspace(FLUX[0], FLUX[-1], len(bands))
     wide = Observation("wide", bands, flux, 0.05 * flux, redshift=2e-3)
-    quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
-    settings = FitSettings(num_draws=100, sampler=quick)
+    settings = FitSettings(num_draws=100, sampler=QUICK)
     seen = []
     fits = fit_observations(
         jr.key(1),
@@ -135,8 +141,7 @@ def test_the_target_has_clumps_where_they_have_a_prior(clumpy_model_folder):
 @pytest.mark.slow
 def test_clumps_are_fitted_where_they_have_a_prior(clumpy_model_folder):
     model = ShellModel.load(clumpy_model_folder)
-    quick = Settings(num_retries=0, num_particles=64, refine_rounds=2)
-    smooth = FitSettings(num_draws=100, sampler=quick)
+    smooth = FitSettings(num_draws=100, sampler=QUICK)
     clumpy = replace(smooth, prior=smooth.prior.with_clumps())
     for settings, num_parameters in ((smooth, 6), (clumpy, 7)):
         fit = fit_observations(jr.key(1), model, [observe()], settings)[0]

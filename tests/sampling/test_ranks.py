@@ -38,7 +38,15 @@ def ranked():
     truth_key, noise_key, run_key = jr.split(jr.key(5), 3)
     truth = jr.normal(truth_key, (NUM_OBJECTS,))
     data = truth + 0.5 * jr.normal(noise_key, (NUM_OBJECTS,))
-    settings = Settings(num_retries=0, num_particles=32, chunk_size=NUM_OBJECTS)
+    settings = Settings(
+        num_retries=0,
+        num_particles=32,
+        num_components=4,
+        refine_rounds=2,
+        refine_blocks=1,
+        archive_size=512,
+        chunk_size=NUM_OBJECTS,
+    )
     results = sample_posterior(
         run_key, Conjugate(), data, num_draws=16, settings=settings
     )

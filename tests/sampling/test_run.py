@@ -14,7 +14,16 @@ import pytest
 from grainlight.core import Parameter, ParameterError, Parameters, Status
 from grainlight.sampling import Gate, Settings, sample_posterior
 
-SETTINGS = Settings(num_retries=1, retry_factor=1)
+SETTINGS = Settings(num_retries=1, retry_factor=1, refine_rounds=6, refine_blocks=2)
+QUICK = Settings(
+    num_retries=1,
+    retry_factor=1,
+    num_particles=32,
+    num_components=2,
+    refine_rounds=1,
+    refine_blocks=1,
+    archive_size=256,
+)
 SIGMAS = 5.0  # two-sided false alarm below 1e-6
 PARAMETERS = Parameters(
     (
@@ -161,7 +170,7 @@ def test_a_gate_that_cannot_be_passed_is_reported():
         Problems(),
         jnp.array([3, 0, 4, 3, 3, 0, 0, 0]),
         gate=Gate(ess=1e9),
-        settings=SETTINGS,
+        settings=QUICK,
         progress=lambda done, total: seen.append((done, total)),
     )
     low = [bool(one.status == Status.low_ess) for one in results]

@@ -98,12 +98,20 @@ def test_clumps_are_as_warm_and_bright_as_mocassin_has_them(patterns, name):
     assert np.all(np.abs(bands) < 0.04)
 
 
-def test_the_thickest_clumps_are_as_in_mocassin_but_for_its_noise(patterns):
-    """Noise in each cell of MOCASSIN cools its mean and brightens 2 to 4 um."""
-    warm, bands = pattern_errors(patterns["K08"])
-    assert -0.005 < warm < 0.03
+def test_in_the_thickest_clumps_mocassin_lies_between_cells_and_layers(patterns):
+    """Cells of a depth of 25: ours shine all through, MOCASSIN's where light came in.
+
+    Layers behind lit faces do so more sharply, at the same clumps.
+    """
+    given = patterns["K08"]
+    warm, bands = pattern_errors(given)
+    assert 0 < warm < 0.03
     assert np.all(np.abs(np.delete(bands, 2)) < 0.05)
     assert -0.12 < bands[2] < 0.03
+    layered = {**given, "grid": given["grid"].layered(4, 0.3 / 25.4)}
+    cold, brighter = pattern_errors(layered)
+    assert -0.04 < cold < 0
+    assert bands[2] < 0 < brighter[2]
 
 
 def test_another_pattern_would_be_found_out(patterns):

@@ -13,6 +13,8 @@ from grainlight.dust import SPECIES, mixture_opacity
 from grainlight.photometry import band_fluxes, band_limits, jwst_filters
 from grainlight.transfer import Shell, solve_shell, wavelength_grid
 
+pytestmark = pytest.mark.slow
+
 SUN_LUMINOSITY, PARSEC, NJY = 3.828e33, 3.0857e18, 1e9 / 1e14
 # these fall between the wavelength points of MOCASSIN
 WITHOUT_SIGNAL = ("F164N", "F323N", "F405N", "F466N")

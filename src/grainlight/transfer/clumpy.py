@@ -79,7 +79,7 @@ def solve_clumpy(
             shell.luminosity,
             shell.source_temperature,
             shell.opacity,
-            _divided(grid, split, layers, depth / split),
+            _divided(grid, split, layers, depth),
             int(each.generate_state(1)[0]),
             replace(settings, star_rays=settings.star_rays * split**2),
         )
@@ -98,9 +98,12 @@ def _cell_depth(shell: Shell, grid: DensityGrid) -> float:
 
 
 def _divided(grid: DensityGrid, split: int, layers: int, depth: float) -> DensityGrid:
-    """A grid of finer cells, with layers if they are thick."""
+    """A grid of finer cells, with layers if the undivided ones of a depth are thick.
+
+    All widths have layers or none has: only then do errors fall in proportion.
+    """
     fine = grid.refined(split)
-    return fine if depth <= SKIN else fine.layered(layers, SKIN / depth)
+    return fine if depth <= SKIN else fine.layered(layers, SKIN * split / depth)
 
 
 def _extrapolate(low: GridSolution, high: GridSolution, ratio: float) -> GridSolution:
