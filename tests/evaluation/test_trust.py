@@ -7,6 +7,7 @@ from scipy import stats
 
 from grainlight.core import Diagnostics, Parameter, Parameters, Samples, Status
 from grainlight.evaluation import judge_fit, predictive_probability
+from grainlight.simulators import FILLING
 
 PARAMETERS = Parameters(
     (
@@ -22,7 +23,15 @@ UNIFORM = GENERATOR.random(NUM_DRAWS)
 GOOD = GENERATOR.chisquare(8, NUM_DRAWS)
 
 
-def fit(mass=None, temperature=None, status=Status.ok, chi_squared=GOOD, **settings):
+def fit(
+    mass=None,
+    temperature=None,
+    status=Status.ok,
+    chi_squared=GOOD,
+    filling=None,
+    depth=None,
+    **settings,
+):
     columns = [
         10 ** (-3 + 0.2 * NOISE) if mass is None else mass,
         1 - 0.1 * UNIFORM**2,
@@ -35,11 +44,16 @@ def fit(mass=None, temperature=None, status=Status.ok, chi_squared=GOOD, **setti
         ess_chain=jnp.array([200.0, 300.0, 400.0]),
         acceptance=jnp.array(0.3),
     )
+    parameters = PARAMETERS
+    if filling is not None:
+        columns.append(filling)
+        parameters = Parameters((*parameters.members, FILLING))
     samples = Samples(
         theta=jnp.asarray(np.stack(columns, axis=1)),
         log_weight=jnp.zeros(NUM_DRAWS),
         status=status,
-        parameters=PARAMETERS,
+        parameters=parameters,
+        derived={} if depth is None else {"optical_depth": jnp.asarray(depth)},
         num_chains=4,
         diagnostics=diagnostics,
     )
@@ -135,3 +149,17 @@ def test_predictive_probability_is_rarely_small_if_the_model_is_right():
         predictive_probability(a + b, 8) for a, b in zip(least, extra, strict=True)
     ]
     assert np.mean(np.array(found) < 0.01) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("filling", "depth", "cautious"),
+    [
+        (0.25 + 0.02 * NOISE, 10 ** (1.0 + 0.3 * NOISE), True),
+        (0.25 + 0.02 * NOISE, 10 ** (0.2 + 0.3 * NOISE), False),
+        (None, 10 ** (1.0 + 0.3 * NOISE), False),
+    ],
+)
+def test_thick_clumps_call_for_caution(filling, depth, cautious):
+    trust = fit(filling=filling, depth=depth)
+    assert (trust.verdict == "caution") is cautious
+    assert any("not resolved" in line for line in trust.warnings) is cautious

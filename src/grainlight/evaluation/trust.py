@@ -21,12 +21,16 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from grainlight.core import Certificate, Diagnostics, Parameter, Samples, Status
+from grainlight.simulators import FILLING
 
 Verdict = Literal["ok", "caution", "do not trust"]
 
 IMPROBABLE = 1e-3  # predictive probability below which the model does not fit
 DOUBTFUL = 1e-2
 UNCONSTRAINED = 0.8  # posterior over prior standard deviation
+#: Mean optical depth from which simulations of clumps are not resolved, and the share
+#: of draws beyond it that calls for caution (`benchmarks/clumpy_convergence.py`).
+RESOLVED_DEPTH, MANY = 10.0, 0.1
 _SLIVER = 0.25  # width at the edge of a range, in posterior standard deviations
 _BIN = 0.5  # width of the bins in which the peak is sought, in the same
 _EDGE_DENSITY = 0.5  # density at the edge over that of the peak
@@ -51,6 +55,8 @@ class Trust:
         certificate: Which step of the ladder answered; none without a ladder.
         at_edge: Parameters whose draws pile up at an edge of the prior, in words.
         unconstrained: Parameters of which the data say next to nothing.
+        unresolved: Share of the posterior in thick shells with clumps, of which the
+            simulations are rough.
     """
 
     status: Status
@@ -66,6 +72,7 @@ class Trust:
     certificate: Certificate | None = None
     at_edge: tuple[str, ...] = ()
     unconstrained: tuple[str, ...] = ()
+    unresolved: float = 0.0
 
     @property
     def floor_percent(self) -> float:
@@ -105,6 +112,12 @@ class Trust:
             found.append(
                 "The fit is poor: a chi-squared this large has the probability "
                 f"{self.predictive_probability:.1g}."
+            )
+        if self.unresolved > MANY:
+            found.append(
+                f"{self.unresolved:.0%} of the posterior lies in shells with clumps of "
+                f"a mean optical depth beyond {RESOLVED_DEPTH:g}, whose simulations are "
+                "not resolved: temperatures there may be off by tens of per cent."
             )
         if self.num_bands == 0:
             found.append("No band is detected, so that the fit cannot be checked.")
@@ -170,8 +183,17 @@ def judge_fit(
         floor_mag=float(floor_mag),
         inside_range=bool(inside_range),
         certificate=samples.certificate,
+        unresolved=_unresolved(samples, weight),
         **_constraints(samples, weight, prior_sd or {}),
     )
+
+
+def _unresolved(samples: Samples, weight: np.ndarray) -> float:
+    """Share of the posterior in shells with clumps that are too thick."""
+    depth = samples.derived.get("optical_depth")
+    if FILLING.name not in samples.parameters.names or depth is None:
+        return 0.0
+    return float(np.average(np.asarray(depth) > RESOLVED_DEPTH, weights=weight))
 
 
 def _constraints(
