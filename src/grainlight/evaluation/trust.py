@@ -116,8 +116,8 @@ class Trust:
         if self.unresolved > MANY:
             found.append(
                 f"{self.unresolved:.0%} of the posterior lies in shells with clumps of "
-                f"a mean optical depth beyond {RESOLVED_DEPTH:g}, whose simulations are "
-                "not resolved: temperatures there may be off by tens of per cent."
+                f"a mean optical depth beyond {RESOLVED_DEPTH:g}, where simulations "
+                "are not resolved: temperatures may be off by tens of per cent."
             )
         if self.num_bands == 0:
             found.append("No band is detected, so that the fit cannot be checked.")
