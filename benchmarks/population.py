@@ -1,6 +1,6 @@
 """Populations from posteriors of single objects: exact answers and worked examples.
 
-    python benchmarks/population.py [--objects 1000] [--draws 200]
+    python benchmarks/population.py [--objects 1000] [--draws 1000]
         [--cases normal luminosity dust]
 
 `normal`: objects scattered around a mean; the exact posterior is on a grid.
@@ -186,7 +186,7 @@ def main() -> None:
     """Measure every case and print a line each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=1_000)
-    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--draws", type=int, default=1_000)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--out", type=Path, default=Path("results/population.json"))
     given = parser.parse_args()
