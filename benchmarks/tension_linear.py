@@ -1,6 +1,6 @@
 """Learned tension beside the exact law of linear Gaussian pairs.
 
-    python benchmarks/tension_linear.py [--pairs 50000] [--dims 1 3 6]
+    python benchmarks/tension_linear.py [--pairs 30000] [--dims 1 3 6]
         [--priors 0.1 1 10 1000] [--bend] [--figure docs/figures/tension_linear.png]
 
 Data sets see `dim` parameters with noise of 0.1 and 0.2; the prior has the given
@@ -130,7 +130,7 @@ def draw(rows: list[dict], path: Path) -> None:
 def main() -> None:
     """Measure every dimension and prior, and print a line each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=50_000)
+    parser.add_argument("--pairs", type=int, default=30_000)
     parser.add_argument("--dims", type=int, nargs="+", default=[1, 3, 6])
     priors = [0.1, 1.0, 10.0, 1000.0]
     parser.add_argument("--priors", type=float, nargs="+", default=priors)

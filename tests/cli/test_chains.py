@@ -47,11 +47,6 @@ def test_marginals_are_learned_ranked_and_kept(grainlight, chains, tmp_path):
     peak = saved.estimator.log_prob(jnp.array([0.4]))
     assert peak == pytest.approx(-0.5 * np.log(2 * np.pi * 0.25), abs=0.2)
     assert grainlight(*words)[0] == 2
-    assert grainlight(*words, "--overwrite")[0] == 0
-    (out / "two" / "notes.txt").write_text("mine")
-    status, _, error = grainlight(*words, "--overwrite")
-    assert status == 2
-    assert "two/notes.txt" in error
 
 
 def test_experiments_are_combined(grainlight, chains, tmp_path):

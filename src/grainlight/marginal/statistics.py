@@ -9,14 +9,16 @@ A learned density $q = P\,(1 + e)$ spoils neither to first order in $e$. With $\
 $$ D \approx \langle \ell \rangle_P , \qquad
    d \approx 2\, \langle (\ell - D_q)^2 + 2\, (\ell - D_q) \rangle_P , $$
 
-over draws that $q$ has not seen: the one-step estimates of the two functionals. What is
-left is $\mathrm{KL}(P \| q) = \langle e^2 \rangle / 2$ for $D$, which is low by it,
-and about four times as much for $d$; the plain variance is off by $4 \langle e\, (\ell
-- D) \rangle$. That divergence is read off the scatter of the ensemble, and off what
-$q$ misses along $\ell$,
+over draws that $q$ has not seen: the one-step estimates of the two functionals. Second
+order is left, $\langle e^2 \rangle / 2$ for $D$ and $2\, \langle e^2 (1 + \ell - D)
+\rangle$ for $d$, mostly from tails, where few draws are. The part of $e^2$ that is due
+to the chance of training is read off the $M$ members of the ensemble and added,
 
-$$ \mathrm{KL} \approx \tfrac12 \langle \mathrm{Var}_m \ln q_m \rangle_P +
-   \frac{(D_q - \langle \ell \rangle_P)^2}{2\, \mathrm{Var}_P\, \ell} . $$
+$$ \langle e^2 \rangle_m \approx (M - 1)\, \mathrm{Var}_m \ln q_m , $$
+
+as any two members share a part $(M - 2) / (M - 1)$ of their draws. Half of that change
+is quoted as error, and what all members miss along $\ell$, $\sum_b P_b \ln (P_b /
+q_b)$ over bins $b$ of $\ell$, with four times as much for $d$.
 
 References:
     Bevins et al. (2022), arXiv:2205.12841; Handley & Lemos (2019), arXiv:1903.06682;
@@ -40,6 +42,8 @@ from grainlight.sampling.importance import LARGEST_SHAPE, pareto_shape
 
 _WEIGHT_SETS = 100
 _POINT_SETS = 8
+#: Quantiles at which the log-ratios of a density's own draws are cut into bins.
+_LEVELS = np.array([0.001, 0.003, 0.01, 0.03, *np.linspace(0.1, 0.9, 9)])
 
 
 @dataclass(frozen=True)
@@ -88,28 +92,18 @@ def measure_marginal(
     chains = marginal.chains
     sets = chains.draw_weights(_generator(seed_key), _WEIGHT_SETS)
     by_member = _weighted(marginal.member_log_ratio(), chains.weight[:, None])
-    own, noise = _own_divergence(_generator(draw_key), marginal, num_draws)
-    held = marginal.held_out(by_member)
-    missed = _missed(by_member, held, chains.weight, float(np.mean(own)))
-
-    def measure(by_member: np.ndarray, noise: float, model: float) -> Measured:
-        held = marginal.held_out(by_member)
-        members = chains.weight @ by_member
-        again = [] if sets is None else sets @ held
-        return Measured(
-            float(chains.weight @ held),
-            float(np.hypot(chains.standard_error(held), noise)),
-            float(np.std(members, ddof=1) / np.sqrt(len(members))),
-            float(np.std(again)) if len(again) else 0.0,
-            model,
-        )
-
+    drawn = _draw_own(_generator(draw_key), marginal, num_draws)
+    own, noise = _own_divergence(drawn)
+    missed = _missed(marginal, by_member, drawn)
     away = by_member - own
+    chance = (own.size - 1) * np.var(by_member, axis=1, ddof=1, keepdims=True)
+    mended = 0.5 * chance, 2 * chance * (1 + away)
+    first = 2 * (away**2 + 2 * away)
     return MarginalStatistics(
         chains.names,
-        measure(by_member, 0.0, missed),
+        _measure(marginal, by_member, mended[0], missed, sets),
         Measured(float(np.mean(own)), noise),
-        measure(2 * (away**2 + 2 * away), 4 * noise, 4 * missed),
+        _measure(marginal, first, mended[1], 4 * missed, sets, noise=4 * noise),
         chains.num_effective,
         marginal.num_modes,
     )
@@ -128,12 +122,36 @@ def _mean(ratio: np.ndarray, weight: np.ndarray) -> float:
     return float(weight @ np.where(weight > 0, ratio, 0.0) / np.sum(weight))
 
 
-def _own_divergence(
-    generator: np.random.Generator, marginal: Marginal, num_draws: int
-) -> tuple[np.ndarray, float]:
-    """Divergence of every member by its own draws, and the noise of their mean.
+def _measure(
+    marginal: Marginal,
+    first: Float[np.ndarray, "draw member"],
+    second: Float[np.ndarray, "draw member"] | Float[np.ndarray, "draw 1"],
+    missed: float,
+    sets: Float[np.ndarray, "set draw"] | None,
+    *,
+    noise: float = 0.0,
+) -> Measured:
+    """The mean over draws that the members have not seen, to first and second order."""
+    chains = marginal.chains
+    by_member = first + second
+    held = marginal.held_out(by_member)
+    members = chains.weight @ by_member
+    change = np.mean(chains.weight @ second)
+    return Measured(
+        float(chains.weight @ held),
+        float(np.hypot(chains.standard_error(held), noise)),
+        float(np.std(members, ddof=1) / np.sqrt(len(members))),
+        0.0 if sets is None else float(np.std(sets @ held)),
+        float(np.hypot(0.5 * change, missed)),
+    )
 
-    Sobol points, scrambled anew for every set, have far less of it than random ones.
+
+def _draw_own(
+    generator: np.random.Generator, marginal: Marginal, num_draws: int
+) -> Float[np.ndarray, "set draw member"]:
+    """Log-ratios at every member's own draws.
+
+    Sobol points, scrambled anew for every set, have far less noise than random ones.
     """
     power = max(4, int(np.ceil(np.log2(num_draws / _POINT_SETS))))
     dim = marginal.density.dim
@@ -141,19 +159,32 @@ def _own_divergence(
         qmc.Sobol(dim, rng=generator).random_base2(power) for _ in range(_POINT_SETS)
     ]
     ratio = marginal.drawn_log_ratio(np.concatenate(points))
-    means = np.nanmean(ratio.reshape(_POINT_SETS, -1, ratio.shape[1]), axis=1)
+    return ratio.reshape(_POINT_SETS, -1, ratio.shape[1])
+
+
+def _own_divergence(
+    drawn: Float[np.ndarray, "set draw member"],
+) -> tuple[np.ndarray, float]:
+    """Divergence of every member by its own draws, and the noise of their mean."""
+    means = np.nanmean(drawn, axis=1)
     scatter = np.std(np.mean(means, axis=1), ddof=1)
     return np.mean(means, axis=0), float(scatter / np.sqrt(_POINT_SETS))
 
 
 def _missed(
-    by_member: np.ndarray, held: np.ndarray, weight: np.ndarray, own: float
+    marginal: Marginal,
+    by_member: Float[np.ndarray, "draw member"],
+    drawn: Float[np.ndarray, "set draw member"],
 ) -> float:
-    """Divergence of the posterior from what was learned of it."""
-    mean = weight @ held
-    scatter = weight @ np.var(by_member, axis=1, ddof=1)
-    variance = weight @ (held - mean) ** 2
-    return float(0.5 * scatter + 0.5 * (own - mean) ** 2 / max(variance, 1e-12))
+    """What all members miss along the log-ratio, as a divergence."""
+    weight = marginal.chains.weight
+    edges = np.nanquantile(drawn, _LEVELS)
+    place = np.searchsorted(edges, marginal.held_out(by_member))
+    share = np.bincount(place, weights=weight, minlength=len(_LEVELS) + 1)
+    expected = np.diff(_LEVELS, prepend=0.0, append=1.0)
+    excess = np.sum(share * np.log(np.maximum(share, 1e-12) / expected))
+    excess -= 0.5 * len(_LEVELS) / marginal.chains.num_effective  # of chance alone
+    return float(max(excess, 0.0))
 
 
 def evidence_of_chain(key: Key[Array, ""], marginal: Marginal) -> Measured:
