@@ -112,7 +112,7 @@ def margarine(case: Case, seed: int) -> dict[str, float]:
     extra = {"in_size": dim, "nnx_rngs": rngs} if dim > 1 else {}
     learned = kind(theta, weights=weight, theta_ranges=ranges, **extra)
     if dim > 1:
-        same = DensitySettings().training
+        same = DensitySettings().training_for(len(theta))
         learned.train(
             jr.key(seed),
             learning_rate=same.learning_rate,

@@ -115,6 +115,7 @@ def _row(name: str, fit: PopulationFit, truth: list[float], seconds: float) -> d
         "truth": truth,
         "mean": mean.tolist(),
         "sd": spread.tolist(),
+        "variance": fit.variance,
         "trust": fit.trust,
         "seconds": seconds,
     }

@@ -1,5 +1,6 @@
 """The pages in `docs` do what they show: their code is run, with smaller numbers."""
 
+import json
 import re
 from pathlib import Path
 
@@ -86,3 +87,53 @@ def test_the_page_on_chains_runs(tmp_path, monkeypatch):
     exec(compile(last, "the page", "exec"), names)
     assert names["density"].dim == 2
     assert names["joint"].names == ("omega", "h")
+
+
+def statistics_line(row, peer):
+    d, of_d = (row[f"{name}_error"] for name in ("divergence", "dimensionality"))
+    beside = "" if peer is None else f"{peer['divergence']:.3f}, "
+    beside += "" if peer is None else f"{peer['dimensionality']:.2f}"
+    time = f"{row['seconds']:.0f}"
+    time += "" if peer is None else f", {peer['seconds']:.0f}"
+    return (
+        f"| {row['case']} | {row['divergence']:.4f} +- {d:.4f} | "
+        f"{row['divergence_off']:+.1%} | {row['dimensionality']:.3f} +- {of_d:.3f} | "
+        f"{row['dimensionality_off']:+.1%} | {beside} | {time} |"
+    )
+
+
+def tension_line(row):
+    read = [f"{mean:.2f} +- {sd:.2f}" for mean, sd in row["tension"].values()]
+    return (
+        f"| {row['dim']} | {row['prior_sd']:g} | {row['information']:.2f} | "
+        f"{row['information_learned']:.2f} | {row['rms']:.3f} | {row['rms_tense']:.3f} "
+        f"| {' | '.join(read)} | {row['health']} |"
+    )
+
+
+def population_line(row):
+    found = [
+        f"{name} {mean:.3f} +- {sd:.3f}"
+        for name, mean, sd in zip(row["names"], row["mean"], row["sd"], strict=True)
+    ]
+    return (
+        f"| {row['case']} | {', '.join(found)} | "
+        f"{', '.join(f'{value:g}' for value in row['truth'])} | "
+        f"{row['variance']:.2f} | {row['seconds']:.1f} |"
+    )
+
+
+def measured(name):
+    return json.loads((DOCS / "figures" / f"{name}.json").read_text())
+
+
+def test_the_tables_of_the_page_on_chains_are_those_measured():
+    page = (DOCS / "marginal.md").read_text()
+    rows = measured("marginal_statistics")
+    peers = {row["case"]: row for row in rows if row["method"] == "margarine"}
+    ours = [row for row in rows if row["method"] == "autoregressive"]
+    lines = [statistics_line(row, peers.get(row["case"])) for row in ours]
+    lines += map(tension_line, measured("tension_linear"))
+    lines += map(population_line, measured("population"))
+    assert [line for line in lines if line not in page] == []
+    assert len(lines) > 12
