@@ -148,7 +148,7 @@ def _measure(
 
 def _draw_own(
     generator: np.random.Generator, marginal: Marginal, num_draws: int
-) -> Float[np.ndarray, "set draw member"]:
+) -> Float[np.ndarray, "set sim member"]:
     """Log-ratios at every member's own draws.
 
     Sobol points, scrambled anew for every set, have far less noise than random ones.
@@ -163,7 +163,7 @@ def _draw_own(
 
 
 def _own_divergence(
-    drawn: Float[np.ndarray, "set draw member"],
+    drawn: Float[np.ndarray, "set sim member"],
 ) -> tuple[np.ndarray, float]:
     """Divergence of every member by its own draws, and the noise of their mean."""
     means = np.nanmean(drawn, axis=1)
@@ -174,7 +174,7 @@ def _own_divergence(
 def _missed(
     marginal: Marginal,
     by_member: Float[np.ndarray, "draw member"],
-    drawn: Float[np.ndarray, "set draw member"],
+    drawn: Float[np.ndarray, "set sim member"],
 ) -> float:
     """What all members miss along the log-ratio, as a divergence."""
     weight = marginal.chains.weight
