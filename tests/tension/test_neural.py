@@ -124,6 +124,18 @@ def test_ratios_from_evidences_and_sigmas_without_infinity():
 
 
 @pytest.mark.slow
+def test_where_nothing_can_be_told_the_start_is_kept_and_said():
+    """A prior 10,000 times as wide as the noise: no shuffled pair looks matched."""
+    wide = LinearPair(np.array([1e6]), np.array([0.01]), np.array([0.04]))
+    a, b = wide.simulate(np.random.default_rng(0), 12_000)
+    neural = train_ratio(jr.key(0), a, b, QUICK, width=16, num_members=2)
+    assert neural.health.verdict.startswith("saturated")
+    a, b = wide.simulate(np.random.default_rng(9), 4_000)
+    off = log_ratios(neural.classifier, a, b) - wide.log_ratio(a, b)
+    assert np.sqrt(np.mean(off**2)) < 0.15
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("bend", [np.sinh, np.cbrt])
 def test_a_bent_data_set_has_the_ratio_of_the_straight_one(bend):
     """Log-ratios do not change when a data set is mapped one to one."""

@@ -91,6 +91,11 @@ class Variates(AbstractConstant):
         """How far the correlations are from one."""
         return self.gap / (1 + self.correlation)
 
+    @property
+    def information(self) -> float:
+        """Mutual information of a Gaussian with these correlations [nat]."""
+        return float(-0.5 * np.sum(np.log(np.asarray(self.gap, float))))
+
     def __call__(
         self, a: Float[Array, " a"], b: Float[Array, " b"]
     ) -> tuple[Float[Array, " pair"], Float[Array, " pair"]]:
