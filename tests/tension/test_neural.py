@@ -9,6 +9,7 @@ import pytest
 
 from grainlight.core import ParameterError, UntrustedError
 from grainlight.estimators import DensitySettings, Support, TrainingSettings
+from grainlight.estimators.ratio import Variates
 from grainlight.marginal import Chains, Measured, NormalDensity, learn_marginal
 from grainlight.tension import (
     LinearPair,
@@ -121,6 +122,13 @@ def test_ratios_from_evidences_and_sigmas_without_infinity():
     assert sigmas(0.0) == 38.0
     assert sigmas(1.0) == 0.0
     assert sigmas(0.0455) == pytest.approx(2.0, abs=1e-3)
+
+
+def test_correlations_near_one_keep_their_distance_from_it():
+    """1 - rho is 2.5e-8 here: it bears no other norm of variances and products."""
+    wide = LinearPair(np.array([1e6]), np.array([0.01]), np.array([0.04]))
+    found = Variates.from_data(*wide.simulate(np.random.default_rng(0), 20_000))
+    assert found.information == pytest.approx(wide.mutual_information, abs=0.05)
 
 
 @pytest.mark.slow
