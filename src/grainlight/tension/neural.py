@@ -1,8 +1,9 @@
 """Neural ratio estimation: a log-ratio learned from simulations of both data sets.
 
 A network that does not tell held-out pairs better than the Gaussian ratio that it
-started from is dropped for that one: where no shuffled pair resembles a matched one,
-training has nothing to go by, and drifts.
+started from is dropped for that one, and so is any where the information of the start
+saturates: no shuffled pair resembles a matched one there, training has nothing to go by,
+and inflates.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from grainlight.estimators import TrainingRecord, TrainingSettings, fit_estimato
 from grainlight.estimators.ratio import RatioClassifier, shuffle_pairs
 from grainlight.marginal import Measured
 from grainlight.tension.calibration import Tension, calibrate
-from grainlight.tension.health import RatioHealth, check_ratio
+from grainlight.tension.health import MARGIN, RatioHealth, check_ratio
 
 FEWEST_PAIRS = 1_000
 #: Standard errors by which a trained network must beat the one that it started from.
@@ -131,6 +132,9 @@ def _better(
     held: tuple[Array, ...],
 ) -> RatioClassifier:
     """The trained classifier if held-out pairs are clear about that, else the start."""
+    num_train = held[0].shape[0] * (1 - _TEST - _VALIDATION) / _VALIDATION
+    if start.variates.information > np.log(num_train) - MARGIN:
+        return start
     first, _, other = shuffle_pairs(key, *held)
     losses = [
         np.logaddexp(0, -log_ratios(one, *held))
