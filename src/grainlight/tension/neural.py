@@ -2,8 +2,8 @@
 
 A network that does not tell held-out pairs better than the Gaussian ratio that it
 started from is dropped for that one, and so is any where the information of the start
-saturates: no shuffled pair resembles a matched one there, training has nothing to go by,
-and inflates.
+saturates: no shuffled pair resembles a matched one there, training has nothing to go
+by, and inflates.
 """
 
 from dataclasses import dataclass
