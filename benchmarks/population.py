@@ -5,7 +5,7 @@
 
 `normal`: objects scattered around a mean; the exact posterior is on a grid.
 `luminosity`: a Schechter function, whose luminosities are known to 0.2 dex.
-`dust`: log dust mass that rises with log epoch, scattered, known to 0.4 dex under the
+`dust`: log dust mass that rises with log epoch, scattered, known to 0.3 dex under the
 flat interim prior of the shells (1e-6 .. 1e-1 Msun): invented supernovae with normal
 posteriors, not fits of photometry.
 """
@@ -169,9 +169,9 @@ def dust(num: int, draws: int) -> dict:
     truth = [-3.6, 1.0, 0.4]  # within the interim prior at all epochs
     epoch = generator.uniform(2.3, 4.3, num) - 3  # log10 of thousands of days
     true = truth[0] + truth[1] * epoch + truth[2] * generator.normal(size=num)
-    data = true + 0.4 * generator.normal(size=num)
+    data = true + 0.3 * generator.normal(size=num)
     started = time.process_time()
-    objects = _posteriors(generator, data, 0.4, (-6.0, -1.0), draws)
+    objects = _posteriors(generator, data, 0.3, (-6.0, -1.0), draws)
     objects = eqx.tree_at(
         lambda one: one.condition, objects, jnp.asarray(epoch[:, None], jnp.float32)
     )

@@ -116,11 +116,11 @@ def draw(rows: list[dict], path: Path) -> None:
         left.plot(
             [], [], marker="os^"[place % 3], color=f"C{place}", ls="", label=label
         )
-    most = max(row["information"] for row in rows)
-    left.set(xlim=(0.08, 1.4 * most), xscale="log", yscale="log")
+    least, most = (f(row["information"] for row in rows) for f in (min, max))
+    left.set(xlim=(0.7 * least, 1.4 * most), xscale="log", yscale="log")
     left.set(xlabel="mutual information [nat]", ylabel=r"rms error of $\ln R$ [nat]")
     right.set(xlabel="exact T", ylabel="learned T (open: warned of)")
-    right.set_xticks(LEVELS)
+    right.set(xlim=(0.7, 3.3), ylim=(0.7, 3.3), xticks=LEVELS)
     left.legend(frameon=False, fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
