@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from grainlight.estimators import load_estimator
+from grainlight.marginal import read_chains
 
 KERNEL = ("--kind", "kernel", "--bounds", "t=-8:8")
 
@@ -39,16 +40,13 @@ def test_marginals_are_learned_ranked_and_kept(grainlight, chains, tmp_path):
         divergence = found["statistics"][name]["divergence"]
         assert abs(divergence["value"] - exact) < 5 * divergence["error"]
     names = {path.name for path in out.iterdir()}
-    assert {"power.png", "one.png", "two-model.json", "two.npz"} <= names
-    assert grainlight(*words)[0] == 2
-    model = tmp_path / "model"
-    model.mkdir()
-    (out / "two-model.json").rename(model / "model.json")
-    (out / "two.npz").rename(model / "weights.npz")
-    saved = load_estimator(model)
+    assert names == {"marginal.json", "power.png", "one", "two"}
+    assert (out / "one" / "chains.png").is_file()
+    saved = load_estimator(out / "two")
     assert saved.meta == {"parameters": ["t"]}
     peak = saved.estimator.log_prob(jnp.array([0.4]))
     assert peak == pytest.approx(-0.5 * np.log(2 * np.pi * 0.25), abs=0.2)
+    assert grainlight(*words)[0] == 2
 
 
 def test_experiments_are_combined(grainlight, chains, tmp_path):
@@ -66,6 +64,9 @@ def test_experiments_are_combined(grainlight, chains, tmp_path):
     weight = np.exp(joint["log_weight"] - joint["log_weight"].max())
     mean = weight @ joint["theta"][:, 0] / weight.sum()
     assert mean == pytest.approx(0.05, abs=0.05)
+    again = read_chains(out / "joint.npz")
+    assert again.names == ("t",)
+    assert again.weight @ again.theta[:, 0] == pytest.approx(mean)
 
 
 def test_tension_by_chains(grainlight, chains, tmp_path):

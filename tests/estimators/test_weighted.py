@@ -1,7 +1,5 @@
 """Densities of weighted draws: normalized, of their own draws, true to the weights."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,7 +8,12 @@ import pytest
 from scipy.stats import kstest, norm
 
 from grainlight.core import ParameterError
-from grainlight.estimators import DensitySettings, Support, fit_weighted
+from grainlight.estimators import (
+    DensitySettings,
+    Support,
+    TrainingSettings,
+    fit_weighted,
+)
 from grainlight.estimators.weighted_fit import make_folds
 from grainlight.networks.spline_flow import BROAD, BROAD_SHARE, SplineFlow
 
@@ -20,9 +23,21 @@ KINDS = ("autoregressive", "kernel")
 
 
 def quick(kind):
-    settings = DensitySettings(kind=kind, num_members=2, width=16, knots=6)
-    training = dataclasses.replace(settings.training, num_epochs=12, batch_size=500)
-    return dataclasses.replace(settings, training=training)
+    return DensitySettings(
+        kind=kind,
+        num_members=2,
+        num_layers=1,
+        width=16,
+        knots=6,
+        training=TrainingSettings(
+            num_epochs=12,
+            batch_size=500,
+            learning_rate=5e-3,
+            warmup_steps=20,
+            patience=5,
+            anneal_fraction=0.0,
+        ),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +182,11 @@ def test_too_few_or_constant_draws_are_refused(draws):
         fit_weighted(jr.key(1), constant, draws[1], SUPPORT, quick("kernel"))
     with pytest.raises(ParameterError, match="two members"):
         DensitySettings(num_members=1)
+
+
+def test_few_draws_are_passed_over_more_often():
+    few, many = (DensitySettings().training_for(num) for num in (3_000, 40_000))
+    assert few.num_epochs * 3_000 >= 1_600 * few.batch_size
+    assert many.num_epochs == 15
+    assert few.patience > many.patience
+    assert quick("kernel").training_for(3_000).num_epochs == 12

@@ -72,6 +72,22 @@ def test_other_files_are_never_overwritten(tmp_path):
     assert tree(tmp_path) == before
 
 
+def test_folders_of_results_may_hold_folders_of_named_files(tmp_path):
+    files = ("mark.json", "one/model.json")
+
+    def write():
+        with new_folder(tmp_path / "a", files, overwrite=True) as folder:
+            (folder / "one").mkdir()
+            for name in files:
+                (folder / name).write_text("new")
+
+    write()
+    write()
+    (tmp_path / "a" / "one" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"one/notes\.txt too"):
+        write()
+
+
 def test_the_folder_one_is_in_is_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in (".", "..", "/"):

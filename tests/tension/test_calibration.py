@@ -101,5 +101,11 @@ def test_no_more_information_than_pairs_can_show():
     )
     assert health.is_saturated
     assert health.verdict.startswith("saturated")
+    drifted = check_ratio(np.full(2_000, 3.0), np.full(2_000, -9.0), 2_000, 8.4)
+    assert drifted.is_saturated
+    assert "8.4 nats" in drifted.verdict
+    assert not check_ratio(
+        np.full(2_000, 3.0), np.full(2_000, -9.0), 2_000
+    ).is_saturated
     with pytest.raises(ParameterError, match="positive variances"):
         LinearPair(np.zeros(1), np.ones(1), np.ones(1))

@@ -9,6 +9,7 @@ import pytest
 
 from grainlight.core import ParameterError, UntrustedError
 from grainlight.estimators import DensitySettings, Support, TrainingSettings
+from grainlight.estimators.ratio import Variates
 from grainlight.marginal import Chains, Measured, NormalDensity, learn_marginal
 from grainlight.tension import (
     LinearPair,
@@ -121,6 +122,25 @@ def test_ratios_from_evidences_and_sigmas_without_infinity():
     assert sigmas(0.0) == 38.0
     assert sigmas(1.0) == 0.0
     assert sigmas(0.0455) == pytest.approx(2.0, abs=1e-3)
+
+
+def test_correlations_near_one_keep_their_distance_from_it():
+    """1 - rho is 2.5e-8 here: it bears no other norm of variances and products."""
+    wide = LinearPair(np.array([1e6]), np.array([0.01]), np.array([0.04]))
+    found = Variates.from_data(*wide.simulate(np.random.default_rng(0), 20_000))
+    assert found.information == pytest.approx(wide.mutual_information, abs=0.05)
+
+
+@pytest.mark.slow
+def test_where_nothing_can_be_told_the_start_is_kept_and_said():
+    """A prior 10,000 times as wide as the noise: no shuffled pair looks matched."""
+    wide = LinearPair(np.array([1e6]), np.array([0.01]), np.array([0.04]))
+    a, b = wide.simulate(np.random.default_rng(0), 12_000)
+    neural = train_ratio(jr.key(0), a, b, QUICK, width=16, num_members=2)
+    assert neural.health.verdict.startswith("saturated")
+    a, b = wide.simulate(np.random.default_rng(9), 4_000)
+    off = log_ratios(neural.classifier, a, b) - wide.log_ratio(a, b)
+    assert np.sqrt(np.mean(off**2)) < 0.15
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from grainlight.estimators.clumpy import ClumpyLikelihood
 from grainlight.estimators.density import Box, FlowDensity
+from grainlight.estimators.density_settings import DensitySettings
 from grainlight.estimators.effective import EffectiveEmulator, EffectiveShell
 from grainlight.estimators.emulator import Emulator
 from grainlight.estimators.epochs import BlockFeed, BlockSource, WholeFeed, make_feed
@@ -38,11 +39,7 @@ from grainlight.estimators.support import Support
 from grainlight.estimators.training import Training, fit_estimator, train
 from grainlight.estimators.variational import VariationalLikelihood
 from grainlight.estimators.weighted import WeightedDensity
-from grainlight.estimators.weighted_fit import (
-    DensitySettings,
-    WeightedFit,
-    fit_weighted,
-)
+from grainlight.estimators.weighted_fit import WeightedFit, fit_weighted
 from grainlight.estimators.whitening import Whitening
 
 __all__ = [

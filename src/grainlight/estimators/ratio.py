@@ -60,9 +60,8 @@ class Variates(AbstractConstant):
         centers = [np.mean(table, axis=0) for table in tables]
         inverse = []
         for table, center in zip(tables, centers, strict=True):
-            covariance = np.cov(table - center, rowvar=False).reshape(
-                2 * (len(center),)
-            )
+            # over the number of rows, as the correlations below: 1 - rho may be tiny
+            covariance = (table - center).T @ (table - center) / len(table)
             value, vector = np.linalg.eigh(covariance)
             if not value[0] > 1e-12 * value[-1]:
                 raise ParameterError(
@@ -90,6 +89,11 @@ class Variates(AbstractConstant):
     def distance(self) -> Float[Array, " pair"]:
         """How far the correlations are from one."""
         return self.gap / (1 + self.correlation)
+
+    @property
+    def information(self) -> float:
+        """Mutual information of a Gaussian with these correlations [nat]."""
+        return float(-0.5 * np.sum(np.log(np.asarray(self.gap, float))))
 
     def __call__(
         self, a: Float[Array, " a"], b: Float[Array, " b"]

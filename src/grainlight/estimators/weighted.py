@@ -208,11 +208,21 @@ class WeightedDensity(eqx.Module):
     def from_cube(self, u: Float[Array, " param"]) -> Float[Array, " param"]:
         """The vector of a point of the unit cube; even points follow the density.
 
-        The first coordinate picks piece and member by their cumulative share, and is
-        spread over the cube again inside it.
+        The first coordinate picks the member, and is spread over the cube again.
         """
-        num = self.num_members
-        share = jnp.repeat(jnp.exp(self._log_share) / num, num)
+        place = u[0] * self.num_members
+        pick = jnp.clip(jnp.floor(place), 0, self.num_members - 1)
+        return self.member_from_cube(u.at[0].set(place - pick))[pick.astype(int)]
+
+    def member_from_cube(
+        self, u: Float[Array, " param"]
+    ) -> Float[Array, "member param"]:
+        """The vectors of one point of the unit cube by every member.
+
+        The first coordinate picks the piece by their cumulative share, and is spread
+        over the cube again inside it.
+        """
+        share = jnp.exp(self._log_share)
         ends = jnp.cumsum(share)
         pick = jnp.clip(jnp.sum(u[0] >= ends), 0, share.size - 1)
         inside = u.at[0].set((u[0] - (ends[pick] - share[pick])) / share[pick])
@@ -225,7 +235,14 @@ class WeightedDensity(eqx.Module):
             )
             for piece in self.pieces
         ]
-        return self.support.bound(jnp.concatenate(found)[pick])
+        return jax.vmap(self.support.bound)(jnp.stack(found)[pick])
+
+    @eqx.filter_jit
+    def member_from_cube_table(
+        self, table: Float[Array, "draw param"]
+    ) -> Float[Array, "draw member param"]:
+        """The vectors of many points of the unit cube by every member."""
+        return jax.lax.map(self.member_from_cube, table, batch_size=_BATCH)
 
     def sample(self, key: Key[Array, ""], num_draws: int) -> Float[Array, "draw param"]:
         """Draw parameters, in random order and as many from each member."""

@@ -5,9 +5,7 @@ fold, so that all draws together judge the ensemble as held-out ones. A tenth of
 others decides which of its weights are kept.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -15,13 +13,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from grainlight.core import ParameterError
+from grainlight.estimators.density_settings import DensitySettings
 from grainlight.estimators.kernels import make_kernels
-from grainlight.estimators.settings import TrainingRecord, TrainingSettings
+from grainlight.estimators.settings import TrainingRecord
 from grainlight.estimators.support import Support
 from grainlight.estimators.training import fit_estimator
 from grainlight.estimators.weighted import (
-    KINDS,
-    DensityKind,
     Members,
     Piece,
     WeightedDensity,
@@ -36,51 +33,6 @@ FEWEST_EFFECTIVE = 100
 HELD_ONE_IN = 10
 #: Scatter of a column below this fraction of its size is lost in single precision.
 FINEST = 1e-5
-
-
-@dataclass(frozen=True)
-class DensitySettings:
-    """How densities are learned from weighted draws.
-
-    Attributes:
-        kind: Autoregressive or coupling flows, or kernels.
-        num_members: Densities of the ensemble, and folds of the draws.
-        num_layers: Layers of a flow.
-        width: Hidden units of a layer.
-        knots: Bins of a spline.
-        interval: Reach of the splines, in standard deviations.
-        training: Settings of the training loop.
-    """
-
-    kind: DensityKind = "autoregressive"
-    num_members: int = 3
-    num_layers: int = 2
-    width: int = 24
-    knots: int = 8
-    interval: float = 7.0
-    training: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(
-            num_epochs=15,
-            batch_size=1_000,
-            learning_rate=3e-3,
-            warmup_steps=50,
-            patience=5,
-            anneal_fraction=0.0,
-        )
-    )
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS or self.num_members < 2:
-            raise ParameterError(
-                f"Expected a kind of {', '.join(KINDS)} and two members or more; got "
-                f"{self.kind!r} and {self.num_members}. Choose others."
-            )
-
-    @property
-    def shape(self) -> Mapping[str, Any]:
-        """What makes a flow."""
-        names = ("num_layers", "width", "knots", "interval")
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -191,7 +143,7 @@ def _fit_piece(
         Members(stacked),
         (jnp.asarray(white, jnp.float32), jnp.asarray(_unit_mean(trained))),
         (jnp.asarray(white[some], jnp.float32), jnp.asarray(_unit_mean(judged[some]))),
-        settings.training,
+        settings.training_for(len(y)),
         augment=_normalize,
     )
     return Piece(whitening, training.estimator), training.record

@@ -14,8 +14,8 @@ from grainlight.marginal.nested import (
     run_dynesty,
     run_nautilus,
 )
+from grainlight.marginal.objects import ObjectDraws
 from grainlight.marginal.population import (
-    ObjectDraws,
     Population,
     PopulationFit,
     fit_population,

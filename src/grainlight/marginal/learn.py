@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
@@ -48,6 +49,22 @@ class Marginal:
     def log_ratio(self) -> Float[np.ndarray, " draw"]:
         """The same by the members that have not seen the draws."""
         return self.held_out(self.member_log_ratio())
+
+    def drawn_log_ratio(
+        self, points: Float[np.ndarray, "draw param"]
+    ) -> Float[np.ndarray, "draw member"]:
+        """The same at draws of every member, by that member; nan beyond the prior.
+
+        Args:
+            points: Points of the unit cube that the members turn into draws.
+        """
+        table = self.density.member_from_cube_table(jnp.asarray(points, jnp.float32))
+        each = []
+        for number, theta in enumerate(np.moveaxis(np.asarray(table, float), 1, 0)):
+            posterior = self.density.member_log_prob_table(theta)[:, number]
+            each.append(posterior - self.prior.log_prob_table(theta))
+        ratio = np.stack(each, axis=1)
+        return np.where(np.isfinite(ratio), ratio, np.nan)
 
     def held_out(
         self, by_member: Float[np.ndarray, "draw member"]

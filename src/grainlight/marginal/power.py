@@ -34,7 +34,7 @@ class SurveyPower:
 
 
 def rank_surveys(
-    key: Key[Array, ""], marginals: Mapping[str, Marginal], *, num_draws: int = 20_000
+    key: Key[Array, ""], marginals: Mapping[str, Marginal], *, num_draws: int = 32_768
 ) -> SurveyPower:
     """Rank data sets by the divergence of their marginal posteriors from the prior.
 

@@ -6,6 +6,7 @@ from grainlight.report.card import (
     plot_ranks,
     plot_reliability,
 )
+from grainlight.report.chain_options import ChainOptions
 from grainlight.report.columns import OUTCOMES, Column, describe_columns
 from grainlight.report.corner import plot_corner
 from grainlight.report.dataset_card import (
@@ -34,13 +35,7 @@ from grainlight.report.marginal import (
     plot_survey_power,
     plot_tension,
 )
-from grainlight.report.marginal_runs import (
-    ChainOptions,
-    TensionRun,
-    run_combine,
-    run_marginal,
-    run_tension,
-)
+from grainlight.report.marginal_runs import run_combine, run_marginal
 from grainlight.report.quality import (
     plot_correlation,
     plot_density_ranks,
@@ -52,6 +47,7 @@ from grainlight.report.quality import (
 )
 from grainlight.report.sed import plot_sed
 from grainlight.report.table import tabulate_posterior, write_reasons, write_trust
+from grainlight.report.tension_runs import TensionRun, run_tension
 
 __all__ = [
     "CARD_FILES",

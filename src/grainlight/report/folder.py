@@ -168,8 +168,11 @@ def _strangers(folder: Path, files: Sequence[str]) -> list[Path]:
     """What a folder of results and its subfolders of results do not hold."""
     found: list[Path] = []
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink() and (path / files[0]).is_file():
-            found += _strangers(path, files)
+        start = f"{path.name}/"
+        inner = [one.removeprefix(start) for one in files if one.startswith(start)]
+        is_folder = path.is_dir() and not path.is_symlink()
+        if is_folder and (inner or (path / files[0]).is_file()):
+            found += _strangers(path, inner or files)
         elif path.name not in files or not path.is_file():
             found.append(path)
     return found
@@ -212,6 +215,12 @@ def write_fit(folder: Path, fit: Fit, words: dict[str, Any]) -> None:
         table.write(folder / "summary.ecsv", format="ascii.ecsv")
         _draw(folder, fit)
     write_words(folder / WORDS, stated)
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure and let go of it."""
+    figure.savefig(path, dpi=DPI)
+    plt.close(figure)
 
 
 def write_words(path: Path, words: dict[str, Any]) -> None:

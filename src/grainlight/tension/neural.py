@@ -1,4 +1,10 @@
-"""Neural ratio estimation: a log-ratio learned from simulations of both data sets."""
+"""Neural ratio estimation: a log-ratio learned from simulations of both data sets.
+
+A network that does not tell held-out pairs better than the Gaussian ratio that it
+started from is dropped for that one, and so is any where the information of the start
+saturates: no shuffled pair resembles a matched one there, training has nothing to go
+by, and inflates.
+"""
 
 from dataclasses import dataclass
 
@@ -14,9 +20,11 @@ from grainlight.estimators import TrainingRecord, TrainingSettings, fit_estimato
 from grainlight.estimators.ratio import RatioClassifier, shuffle_pairs
 from grainlight.marginal import Measured
 from grainlight.tension.calibration import Tension, calibrate
-from grainlight.tension.health import RatioHealth, check_ratio
+from grainlight.tension.health import MARGIN, RatioHealth, check_ratio
 
 FEWEST_PAIRS = 1_000
+#: Standard errors by which a trained network must beat the one that it started from.
+CLEAR = 2.0
 #: Parts of the pairs that stop the training, and that test the network.
 _VALIDATION, _TEST = 0.1, 0.2
 _BATCH = 4_096
@@ -27,7 +35,7 @@ class NeuralRatio:
     """A trained ratio, its health, and its log-ratios in concordance.
 
     Attributes:
-        classifier: The ensemble of networks.
+        classifier: The ensemble of networks; untrained if that is as good.
         record: How it was trained.
         health: What held-out pairs say of it.
         concordance: Log-ratios of held-out matched pairs [nat].
@@ -107,11 +115,35 @@ def train_ratio(
     training = fit_estimator(
         train_key, classifier, train, held, settings, augment=shuffle_pairs
     )
-    matched = log_ratios(training.estimator, *test)
+    judge_key, shuffle_key = jr.split(shuffle_key)
+    classifier = _better(judge_key, training.estimator, classifier, held)
+    matched = log_ratios(classifier, *test)
     first, _, other = shuffle_pairs(shuffle_key, *test)
-    shuffled = log_ratios(training.estimator, first, other)
-    health = check_ratio(matched, shuffled, num_train)
-    return NeuralRatio(training.estimator, training.record, health, matched)
+    shuffled = log_ratios(classifier, first, other)
+    gaussian = classifier.variates.information
+    health = check_ratio(matched, shuffled, num_train, gaussian)
+    return NeuralRatio(classifier, training.record, health, matched)
+
+
+def _better(
+    key: Key[Array, ""],
+    trained: RatioClassifier,
+    start: RatioClassifier,
+    held: tuple[Array, ...],
+) -> RatioClassifier:
+    """The trained classifier if held-out pairs are clear about that, else the start."""
+    num_train = held[0].shape[0] * (1 - _TEST - _VALIDATION) / _VALIDATION
+    if start.variates.information > np.log(num_train) - MARGIN:
+        return start
+    first, _, other = shuffle_pairs(key, *held)
+    losses = [
+        np.logaddexp(0, -log_ratios(one, *held))
+        + np.logaddexp(0, log_ratios(one, first, other))
+        for one in (trained, start)
+    ]
+    gain = losses[1] - losses[0]
+    error = np.std(gain) / np.sqrt(gain.size)
+    return trained if np.mean(gain) > CLEAR * error else start
 
 
 @eqx.filter_jit
