@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from grainlight.cli.progress import progress_bar
-from grainlight.report.reproduction import reproduce as remake
-from grainlight.report.reproduction_folder import write_reproduction
-from grainlight.report.reproduction_recipe import ReproductionRecipe
+from grainlight.report import ReproductionRecipe, write_reproduction
+from grainlight.report import reproduce as remake
 
 
 def reproduce(

@@ -52,6 +52,7 @@ from jaxtyping import Array, Float, Key
 
 from grainlight.core import BandMismatchError
 from grainlight.estimators.clumpy import ClumpyLikelihood
+from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.moments import LOG_TWO_PI, Moments
 from grainlight.estimators.observed import Conditional, Kind, condition_on_detected
@@ -223,15 +224,15 @@ class PhotometricLikelihood(eqx.Module):
 
     def __init__(
         self,
-        model: Magnitudes,
+        model: Magnitudes | FlowLikelihood,
         bands: tuple[str, ...],
         floor_mag: float = FIVE_PER_CENT,
     ) -> None:
-        if not hasattr(model, "moments_at"):
+        if isinstance(model, FlowLikelihood):
             raise BandMismatchError(
-                "Expected a likelihood with the moments of some bands; got "
-                f"{type(model).__name__}, which has none in closed form. Use a "
-                "Gaussian or variational one, or `ChosenBands` of all bands."
+                "Expected a likelihood with the moments of some bands; got a "
+                "FlowLikelihood, which has none in closed form. Use a Gaussian or "
+                "variational one, or `ChosenBands` of all bands."
             )
         if len(bands) != model.dim:
             raise BandMismatchError(

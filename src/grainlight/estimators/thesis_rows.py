@@ -27,16 +27,21 @@ from grainlight.estimators.steps import Augment
 from grainlight.photometry import jwst_filters
 from grainlight.simulators import Progress
 
-#: Neither narrow nor extra-wide.
-BANDS = tuple(name for name in jwst_filters().names if not name.endswith(("N", "W2")))
-#: Set F of the thesis, its equation 9.
-SET_F = tuple(
-    f"JWST/{'NIRCam' if int(name[1:-1]) < 500 else 'MIRI'}.{name}"
-    for name in (
-        "F140M F150W F277W F300M F356W F360M F410M F560W F770W F1000W F1280W F1500W "
-        "F1800W"
-    ).split()
+_NIRCAM = (
+    "F070W F090W F115W F140M F150W F162M F182M F200W F210M F250M F277W F300M F335M "
+    "F356W F360M F410M F430M F444W F460M F480M"
 )
+_MIRI = "F560W F770W F1000W F1130W F1280W F1500W F1800W F2100W F2550W"
+#: Broad and medium bands, neither narrow nor extra-wide.
+BANDS = (
+    *(f"JWST/NIRCam.{name}" for name in _NIRCAM.split()),
+    *(f"JWST/MIRI.{name}" for name in _MIRI.split()),
+)
+_CHOSEN = (
+    "F140M F150W F277W F300M F356W F360M F410M F560W F770W F1000W F1280W F1500W F1800W"
+)
+#: Set F of the thesis, its equation 9.
+SET_F = tuple(name for name in BANDS if name.rpartition(".")[2] in _CHOSEN.split())
 
 
 def thesis_parameters() -> Parameters:
