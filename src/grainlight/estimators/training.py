@@ -49,7 +49,7 @@ from grainlight.networks import trainable
 #: Error of the prediction of one object: `(estimator, *row) -> scalar`.
 Error = Callable[..., Array]
 #: Rows, of those that are trained on and of the others, whose error is measured.
-MOST_MEASURED = 1024
+MOST_MEASURED = 256
 #: Told the record after every epoch.
 OnEpoch = Callable[[TrainingRecord], None]
 
@@ -88,7 +88,7 @@ def train(
         settings: Settings of the loop.
         augment: `(key, *batch) -> batch`: noise drawn at training time, on a batch of
             rows. The validation set is augmented once.
-        error: Measured after every epoch, beside the loss, on a thousand rows.
+        error: Measured after every epoch, beside the loss, on some hundred rows.
         folder: Checkpoints are written here, and a run found here is continued.
         progress: Whether to show a progress bar with the time left.
         on_epoch: Called with the record after every epoch.
