@@ -12,7 +12,8 @@ from grainlight.report.reproduction_recipe import ReproductionRecipe
 from grainlight.sampling import Settings
 
 QUICK = Settings(num_retries=0, num_particles=32, refine_rounds=1, refine_blocks=1)
-SIZE = ("--minutes", 0.01, "--objects", 4)
+SIZE = ("--minutes", 0.01, "--objects", 20)
+FAMILIES = ("--family", "thesis-convolutional", "--family", "thesis-standard")
 
 
 @pytest.mark.slow
@@ -28,16 +29,16 @@ def test_a_study_is_remade_and_a_rerun_resumes(
     )
     out = tmp_path / "thesis"
     words = ("reproduce", "thesis", "--out", out, "--data", invented.folder)
-    words += ("--family", "dense", "--family", "thesis-standard", *SIZE)
+    words += (*FAMILIES, *SIZE)
     status, shown, error = grainlight(*words)
     assert status == 0, error
-    assert "dense, set F" in shown
+    assert "thesis-convolutional, all bands" in shown
     table = Table.read(out / "tables" / "chains.ecsv")
-    assert list(table["total"]) == [4, 4, 1]
+    assert list(table["total"]) == [4]
     assert json.loads((out / "thesis.json").read_text())["noise_mag"] == 0.05
     figures = {path.stem for path in (out / "figures").iterdir()}
     assert {"training", "losses", "errors", "reliability", "redshifts"} <= figures
-    kept = out / "families" / "dense" / "weights.npz"
+    kept = out / "families" / "thesis-convolutional" / "weights.npz"
     before = kept.stat().st_mtime_ns
     assert grainlight(*words)[0] == 0
     assert kept.stat().st_mtime_ns == before
