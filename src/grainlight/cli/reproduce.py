@@ -28,7 +28,9 @@ def reproduce(
     ] = None,
     chain_minutes: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Minutes after which a run begins no batch."),
+        typer.Option(
+            min=0.0, help="Minutes after which a run begins no batch; 0: none at all."
+        ),
     ] = None,
     family: Annotated[
         list[str] | None, typer.Option(help="Only this family; may be repeated.")

@@ -58,6 +58,11 @@ class ChainRuns:
         """Which objects passed every check of the gate."""
         return self.status == "ok"
 
+    @staticmethod
+    def are_in(folder: Path) -> bool:
+        """Whether a folder holds a batch."""
+        return any(folder.glob("batch-*.npz"))
+
     @classmethod
     def load(cls, folder: Path, names: tuple[str, ...]) -> "ChainRuns":
         """All batches of a folder, in order.
@@ -114,15 +119,17 @@ def run_chains(
         truth: True scaled parameters of the target: looked at only afterwards.
         folder: Where batches are kept.
         plan: How it is done.
-        most_seconds: No batch is begun later than this [s]; one is always run.
+        most_seconds: No batch is begun later than this [s]; none at all if zero.
         progress: Called with the objects finished and their number.
+
+    Raises:
+        ParameterError: No batch was begun, and none was there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     started, total = time.monotonic(), len(truth)
     for number, start in enumerate(range(0, total, plan.batch)):
         path = folder / f"batch-{number:04d}.npz"
-        late = time.monotonic() - started > most_seconds
-        if path.exists() or (late and number > 0):
+        if path.exists() or time.monotonic() - started >= most_seconds:
             continue
         rows = slice(start, min(start + plan.batch, total))
         some = jax.tree.map(lambda leaf, r=rows: jnp.asarray(leaf[r]), data)

@@ -65,7 +65,8 @@ class Reproduction:
         test: Noisy rows of the test split.
         trained: Members by name.
         judged: What each is worth on the test split, by name.
-        chains: Chains by name of the run, in the order of the recipe.
+        chains: Chains by name of the run, in the order of the recipe; without those
+            that were not begun.
     """
 
     recipe: ReproductionRecipe
@@ -105,6 +106,7 @@ def reproduce(
     chains = {
         run.name: stages.sample(run, trained[run.family], rows, test)
         for run in recipe.runs
+        if recipe.chain_seconds > 0 or stages.has_chains(run)
     }
     return Reproduction(recipe, Path(out), test, trained, judged, chains)
 
@@ -218,6 +220,10 @@ class _Stages:
                 self.out / "priors" / str(len(visible)),
                 replace(PRIOR_TRAINING, time_limit_s=limit),
             )
+
+    def has_chains(self, run: Run) -> bool:
+        """Whether a batch of a run is there."""
+        return ChainRuns.are_in(self.out / "chains" / run.slug)
 
     def sample(
         self,

@@ -98,8 +98,9 @@ def _figures(
         yield "density-ranks", draw_density_ranks(quality)
     if errors:
         yield "parameter-errors", draw_parameter_errors(errors)
-    fixed = [run.name for run in made.recipe.runs if run.bands != RANDOM][:CORNERS]
-    for name, figure in draw_corners({name: made.chains[name] for name in fixed}):
+    fixed = [run.name for run in made.recipe.runs if run.bands != RANDOM]
+    begun = [name for name in fixed if name in made.chains][:CORNERS]
+    for name, figure in draw_corners({name: made.chains[name] for name in begun}):
         yield (
             "corner-" + name.replace("*", "-star").replace(", ", "-").replace(" ", "-"),
             figure,

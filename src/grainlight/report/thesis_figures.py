@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ from grainlight.report.quality import plot_correlation, plot_density_ranks, plot
 from grainlight.report.thesis_tables import STANDARD, ParameterErrors
 
 NUM_COLUMNS = 3
+SEARCHED = 100  # shells among which those far apart in redshift are shown
 
 
 def _grid(num: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
@@ -60,7 +62,7 @@ def draw_training(trained: Mapping[str, SavedEstimator]) -> Figure:
             ("C1", record.validation_error),
         ):
             right.plot(epoch[: len(error)], error, color=color, lw=1.0, ls=":")
-        right.set(ylabel="mean absolute error (dotted)", yscale="log")
+        right.set_ylabel("mean absolute error (dotted)")
     panels[0].legend(frameon=False, fontsize="small")
     return figure
 
@@ -197,17 +199,11 @@ def draw_corners(chains: Mapping[str, ChainRuns]) -> Iterator[tuple[str, Figure]
         order = np.argsort(np.where(np.isfinite(volume), volume, -np.inf))
         for words, place in (("wide", order[-1]), ("usual", order[len(order) // 2])):
             parameters = visible_parameters(runs.names)
-            theta = parameters.unscale(runs.draws[place])
-            samples = Samples(
-                theta, np.zeros(len(theta), np.float32), Status.ok, parameters
-            )
-            truth = dict(
-                zip(
-                    runs.names,
-                    np.asarray(parameters.unscale(runs.truth[place])).tolist(),
-                    strict=True,
-                )
-            )
+            theta = parameters.unscale(jnp.asarray(runs.draws[place]))
+            weight = jnp.zeros(theta.shape[0])
+            samples = Samples(theta, weight, Status.ok, parameters)
+            known = np.asarray(parameters.unscale(jnp.asarray(runs.truth[place])))
+            truth = dict(zip(runs.names, known.tolist(), strict=True))
             yield f"{name} {words}", plot_corner(samples, truth=truth)
 
 
@@ -218,6 +214,8 @@ def _log_volume(draws: np.ndarray) -> float:
 def draw_redshifts(rows: ThesisRows, *, num: int = 3) -> Figure:
     """Magnitudes of the same shells at two redshifts (figure 7).
 
+    Shown are those of the first hundred whose redshifts lie farthest apart.
+
     Args:
         rows: Rows in which parents occur at two redshifts or more.
         num: Number of shells.
@@ -227,8 +225,12 @@ def draw_redshifts(rows: ThesisRows, *, num: int = 3) -> Figure:
     )
     pivot = np.asarray(jwst_filters().subset(BANDS).pivot)
     names, count = np.unique(rows.parent, return_counts=True)
-    for number, parent in enumerate(names[count > 1][:num]):
-        twice = np.flatnonzero(rows.parent == parent)[:2]
+    pairs = np.stack(
+        [np.flatnonzero(rows.parent == one)[:2] for one in names[count > 1][:SEARCHED]]
+    )
+    apart = np.abs(np.diff(rows.condition[pairs, 0], axis=1))[:, 0]
+    for number, twice in enumerate(pairs[np.argsort(-apart)[:num]]):
+        parent = rows.parent[twice[0]]
         for row, style in zip(twice, ("-", "--"), strict=True):
             label = f"shell {parent}, z = {rows.condition[row, 0]:.4f}"
             panels[0].plot(
@@ -238,7 +240,13 @@ def draw_redshifts(rows: ThesisRows, *, num: int = 3) -> Figure:
         panels[1].plot(pivot, change, color=f"C{number}", marker=".")
     panels[0].invert_yaxis()
     panels[0].set_ylabel("AB magnitude at 10 Mpc")
-    panels[0].legend(frameon=False, fontsize="x-small")
+    panels[0].legend(
+        frameon=False,
+        fontsize="x-small",
+        ncols=num,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+    )
     panels[1].axhline(0, color="0.5", lw=0.8, ls="--")
     panels[1].set(xlabel="wavelength [um]", ylabel="difference [mag]", xscale="log")
     return figure

@@ -166,6 +166,8 @@ def compare_with_standard(made: Reproduction) -> dict[str, ParameterErrors]:
     assert isinstance(standard, GaussianPosterior)
     found = {}
     for run in made.recipe.runs:
+        if run.name not in made.chains:
+            continue
         runs = made.chains[run.name]
         mask = observed_mask(run, len(runs), made.recipe.seed)
         mean = _standard_means(standard, made, mask)
