@@ -272,3 +272,9 @@ def invented_clumps(tmp_path_factory):
     """The same with clumps."""
     folder = tmp_path_factory.mktemp("invented") / "clumps"
     return invent(folder, 40, shard_size=20, clumps=0.5)
+
+
+@pytest.fixture(scope="session")
+def many_invented(tmp_path_factory):
+    """The same of 800 parents, thirty of which test a posterior."""
+    return invent(tmp_path_factory.mktemp("invented") / "many", 800, shard_size=400)

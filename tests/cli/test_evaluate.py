@@ -98,3 +98,19 @@ def test_what_does_not_fit_is_refused(
         assert message in error
         assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_posteriors_are_judged_too(
+    grainlight, many_invented, tmp_path, shell_model_folder
+):
+    out = tmp_path / "judged"
+    words = ("evaluate", shell_model_folder, many_invented.folder, "--out", out)
+    status, shown, error = grainlight(*words, "--objects", 20)
+    assert status == 0, error
+    assert "20 posteriors" in shown
+    assert "density ranks p" in shown
+    table = Table.read(out / "parameters.ecsv")
+    assert len(table) >= 6
+    assert {path.name for path in out.iterdir()} >= {"ranks.png", "coverage.png"}
+    assert read(out)["posteriors"]["num_objects"] == 20

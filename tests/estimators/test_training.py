@@ -32,7 +32,11 @@ def untrained():
 
 @pytest.fixture(scope="module")
 def whole(untrained):
-    return fit_estimator(jr.key(2), untrained, TRAIN, HELD, SETTINGS)
+    return fit_estimator(jr.key(2), untrained, TRAIN, HELD, SETTINGS, error=error)
+
+
+def error(estimator, theta, condition, y):
+    return jnp.mean(jnp.abs(estimator(theta, condition) - y))
 
 
 def same(first, second):
@@ -48,6 +52,10 @@ def test_training_learns_and_leaves_constants_alone(untrained, whole):
     predicted = jax.vmap(whole.estimator)(*HELD[:2])
     assert float(jnp.sqrt(jnp.mean((predicted - HELD[2]) ** 2))) < 0.15
     assert TrainingRecord.from_json(record.to_json()) == record
+    assert len(record.validation_error) == len(record.train_error) == 6
+    best = float(jnp.mean(jnp.abs(predicted - HELD[2])))
+    assert record.validation_error[record.best_epoch] == pytest.approx(best, rel=1e-4)
+    assert record.train_error[-1] < 0.5 * record.train_error[0]
 
 
 def test_an_interrupted_run_keeps_the_best_and_resumes_bit_for_bit(

@@ -19,13 +19,14 @@ from grainlight.cli.filters import list_filters
 from grainlight.cli.fit import fit
 from grainlight.cli.import_grid import import_own
 from grainlight.cli.mocassin import mocassin
+from grainlight.cli.reproduce import reproduce
 from grainlight.cli.simulate import simulate
 from grainlight.cli.train import train
 from grainlight.core import GrainlightError
 
 INTERRUPTED = (
     "interrupted. Nothing half-written is left; `simulate`, `train`, `amortize`, "
-    "`catalog` and `mocassin` go on when the same command is given again."
+    "`catalog`, `reproduce` and `mocassin` go on when the same command is given again."
 )
 
 #: Callback of JAX on garbage collection, in which an exception is lost.
@@ -44,6 +45,7 @@ app.command()(train)
 app.command()(amortize)
 app.command()(catalog)
 app.command()(evaluate)
+app.command()(reproduce)
 app.command()(mocassin)
 app.command()(marginal)
 app.command()(combine)

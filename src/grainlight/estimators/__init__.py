@@ -1,11 +1,13 @@
 """Estimators of densities and outcomes, trained by one loop."""
 
+from grainlight.estimators.chosen_bands import ChosenBands
 from grainlight.estimators.clumpy import ClumpyLikelihood
 from grainlight.estimators.density import Box, FlowDensity
 from grainlight.estimators.density_settings import DensitySettings
 from grainlight.estimators.effective import EffectiveEmulator, EffectiveShell
 from grainlight.estimators.emulator import Emulator
 from grainlight.estimators.epochs import BlockFeed, BlockSource, WholeFeed, make_feed
+from grainlight.estimators.errors import absolute_error
 from grainlight.estimators.files import (
     ESTIMATORS,
     SavedEstimator,
@@ -27,6 +29,7 @@ from grainlight.estimators.photometric_data import PhotometricData
 from grainlight.estimators.photometric_posterior import PhotometricPosterior
 from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
 from grainlight.estimators.presets import (
+    OWN,
     PRESETS,
     Preset,
     mixing_without,
@@ -47,6 +50,7 @@ __all__ = [
     "BlockFeed",
     "BlockSource",
     "Box",
+    "ChosenBands",
     "ClumpyLikelihood",
     "EffectiveEmulator",
     "EffectiveShell",
@@ -62,6 +66,7 @@ __all__ = [
     "Kind",
     "Moments",
     "Outputs",
+    "OWN",
     "PRESETS",
     "PhotometricData",
     "PhotometricLikelihood",
@@ -81,6 +86,7 @@ __all__ = [
     "WeightedFit",
     "Whitening",
     "WholeFeed",
+    "absolute_error",
     "find_model",
     "fit_estimator",
     "fit_weighted",

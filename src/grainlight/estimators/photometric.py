@@ -52,12 +52,15 @@ from jaxtyping import Array, Float, Key
 
 from grainlight.core import BandMismatchError
 from grainlight.estimators.clumpy import ClumpyLikelihood
+from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.moments import LOG_TWO_PI, Moments
 from grainlight.estimators.observed import Conditional, Kind, condition_on_detected
 from grainlight.estimators.photometric_data import PhotometricData
+from grainlight.estimators.variational import VariationalLikelihood
 from grainlight.photometry import AB_ZERO_POINT_NJY, luptitude, luptitude_slope
 
+Magnitudes = GaussianLikelihood | ClumpyLikelihood | VariationalLikelihood
 #: Softening of asinh magnitudes, in standard errors of the flux.
 SOFTENING = 3.0
 #: Tangents tried on the way to the most probable magnitude of a limit.
@@ -208,22 +211,29 @@ class PhotometricLikelihood(eqx.Module):
     """How probable an observation is, for scaled parameters.
 
     Attributes:
-        model: Gaussian likelihood of AB magnitudes at 10 Mpc. Its conditions are the
-            redshift, or nothing.
+        model: Likelihood of AB magnitudes at 10 Mpc, by its moments: exact for a
+            Gaussian one, and the Gaussian of the same moments for one with latent
+            variables. Its conditions are the redshift, or nothing.
         bands: Names of its bands.
         floor_mag: Model error that is left in every band on its own [mag].
     """
 
-    model: GaussianLikelihood | ClumpyLikelihood
+    model: Magnitudes
     bands: tuple[str, ...] = eqx.field(static=True)
     floor_mag: Float[Array, ""]
 
     def __init__(
         self,
-        model: GaussianLikelihood | ClumpyLikelihood,
+        model: Magnitudes | FlowLikelihood,
         bands: tuple[str, ...],
         floor_mag: float = FIVE_PER_CENT,
     ) -> None:
+        if isinstance(model, FlowLikelihood):
+            raise BandMismatchError(
+                "Expected a likelihood with the moments of some bands; got a "
+                "FlowLikelihood, which has none in closed form. Use a Gaussian or "
+                "variational one, or `ChosenBands` of all bands."
+            )
         if len(bands) != model.dim:
             raise BandMismatchError(
                 f"Expected the {model.dim} bands of the model; got {len(bands)}. Name "

@@ -1,4 +1,4 @@
-"""Estimators in the size of the thesis, by name.
+"""Estimators by name: in the size of the thesis, and of our own choice.
 
 The blocks, widths, learning rates and batch size are those of its table 2 and sections
 5.1 to 5.3. Where we differ from it, on purpose:
@@ -28,13 +28,17 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from grainlight.core import ModelError, Parameters
+from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
 from grainlight.estimators.settings import TrainingSettings
 from grainlight.estimators.variational import VariationalLikelihood
 
 SUPERNOVA = ("sn_luminosity", "sn_temperature")
-Estimator = GaussianLikelihood | VariationalLikelihood | GaussianPosterior
+TEMPERATURE = "dust_temperature"
+Estimator = (
+    GaussianLikelihood | VariationalLikelihood | FlowLikelihood | GaussianPosterior
+)
 
 
 def mixing_without(
@@ -51,6 +55,35 @@ def mixing_without(
     return np.delete(np.eye(len(parameters) + num_cond), hidden, axis=0)
 
 
+def shape_mixing(
+    parameters: Parameters, num_cond: int
+) -> Float[np.ndarray, "feature inp"]:
+    r"""What the shape of a spectrum depends on, if the dust temperature is given.
+
+    Transfer knows no length: the spectrum over the luminosity depends on $M / R^2$ and
+    $L / R^2$ besides what has no size. The temperature stands for the latter, and their
+    ratio $M / L$ for the former, so that there is no row for the luminosity alone.
+
+    Args:
+        parameters: All parameters, scaled by log10 where they have a size.
+        num_cond: Number of conditions, all of which are rows.
+    """
+    mass, luminosity = parameters.index("dust_mass"), parameters.index(SUPERNOVA[0])
+    parameters.index(TEMPERATURE)
+    mixing = np.eye(len(parameters) + num_cond)
+    mixing[mass, luminosity] = -1.0
+    return np.delete(mixing, luminosity, axis=0)
+
+
+def brightness_gain(
+    parameters: Parameters, num_bands: int
+) -> Float[np.ndarray, "band param"]:
+    """Change of every magnitude with the scaled parameters at a fixed shape."""
+    gain = np.zeros((num_bands, len(parameters)))
+    gain[:, parameters.index(SUPERNOVA[0])] = -2.5
+    return gain
+
+
 @dataclass(frozen=True)
 class Preset:
     """An architecture and how to train it.
@@ -60,12 +93,14 @@ class Preset:
         settings: Its settings.
         training: Settings of the training loop.
         hidden: Parameters that the network does not see.
+        is_scale_free: Whether it is told that transfer knows no length.
     """
 
     kind: type[Estimator]
     settings: dict[str, Any]
     training: TrainingSettings
     hidden: tuple[str, ...] = field(default=())
+    is_scale_free: bool = False
 
     def build(
         self,
@@ -84,9 +119,11 @@ class Preset:
             condition: Conditions, such as the redshift.
             x: Outcomes.
         """
-        settings = dict(self.settings)
+        settings, num_cond = dict(self.settings), condition.shape[1]
+        if self.is_scale_free:
+            settings["mixing"] = shape_mixing(parameters, num_cond)
+            settings["gain"] = brightness_gain(parameters, x.shape[1])
         if self.hidden:
-            num_cond = condition.shape[1]
             settings["mixing"] = mixing_without(parameters, self.hidden, num_cond)
         return self.kind.from_data(key, theta, condition, x, **settings)
 
@@ -140,11 +177,26 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+_FASTER = TrainingSettings(learning_rate=2e-3, anneal_fraction=0.1)
+_WIDE: dict[str, Any] = {"widths": (128, 128, 128)}
+_FLOW = _WIDE | {"num_layers": 4, "width": 32}
+_SOURCES = _WIDE | {"num_sources": 3}
+
+#: Our own choice of a network and a schedule for the same data.
+OWN: dict[str, Preset] = {
+    "dense": Preset(GaussianLikelihood, _SOURCES, _FASTER, is_scale_free=True),
+    "dense*": Preset(GaussianLikelihood, _WIDE, _FASTER, SUPERNOVA),
+    "flow": Preset(FlowLikelihood, _FLOW, _FASTER, is_scale_free=True),
+    "flow*": Preset(FlowLikelihood, _FLOW, _FASTER, SUPERNOVA),
+}
+
+
 def named_preset(name: str) -> Preset:
     """Look a preset up by name; raises `ModelError` if there is none."""
-    if name not in PRESETS:
+    known = PRESETS | OWN
+    if name not in known:
         raise ModelError(
-            f"Expected one of the presets {', '.join(PRESETS)}; got {name!r}. Choose "
+            f"Expected one of the presets {', '.join(known)}; got {name!r}. Choose "
             "one of these, or give an estimator its settings yourself."
         )
-    return PRESETS[name]
+    return known[name]

@@ -70,6 +70,9 @@ class TrainingRecord:
     Attributes:
         train_loss: Mean loss of the steps of every epoch.
         validation_loss: Loss of the validation set after every epoch.
+        train_error: Mean absolute error of some training rows after every epoch, if
+            that was asked for.
+        validation_error: The same of the validation set.
         best_epoch: Epoch whose weights were kept, from zero; -1 if none was finite.
         num_annealing: Epochs that ended before the loss was fully annealed.
         num_steps: Steps taken.
@@ -82,6 +85,8 @@ class TrainingRecord:
 
     train_loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
+    train_error: list[float] = field(default_factory=list)
+    validation_error: list[float] = field(default_factory=list)
     best_epoch: int = -1
     num_annealing: int = 0
     num_steps: int = 0

@@ -46,6 +46,10 @@ from grainlight.estimators.steps import (
 )
 from grainlight.networks import trainable
 
+#: Error of the prediction of one object: `(estimator, *row) -> scalar`.
+Error = Callable[..., Array]
+#: Rows, of those that are trained on and of the others, whose error is measured.
+MOST_MEASURED = 256
 #: Told the record after every epoch.
 OnEpoch = Callable[[TrainingRecord], None]
 
@@ -67,6 +71,7 @@ def train(
     settings: TrainingSettings | None = None,
     *,
     augment: Augment | None = None,
+    error: Error | None = None,
     folder: Path | None = None,
     progress: bool = False,
     on_epoch: OnEpoch | None = None,
@@ -83,6 +88,7 @@ def train(
         settings: Settings of the loop.
         augment: `(key, *batch) -> batch`: noise drawn at training time, on a batch of
             rows. The validation set is augmented once.
+        error: Measured after every epoch, beside the loss, on some hundred rows.
         folder: Checkpoints are written here, and a run found here is continued.
         progress: Whether to show a progress bar with the time left.
         on_epoch: Called with the record after every epoch.
@@ -95,7 +101,7 @@ def train(
         if isinstance(table, tuple):
             _check_rows(table)
     feed = make_feed(train_data)
-    run = _Run(key, estimator, loss, augment, settings, feed, folder)
+    run = _Run(key, estimator, loss, augment, error, settings, feed, folder)
     held = run.prepare(tuple(jnp.asarray(column) for column in validation_data))
     try:
         with _progress_bar(progress, settings, run) as advance:
@@ -115,6 +121,7 @@ def fit_estimator(
     settings: TrainingSettings | None = None,
     *,
     augment: Augment | None = None,
+    error: Error | None = None,
     folder: Path | None = None,
     progress: bool = False,
     on_epoch: OnEpoch | None = None,
@@ -132,6 +139,7 @@ def fit_estimator(
         validation_data,
         settings,
         augment=augment,
+        error=error,
         folder=folder,
         progress=progress,
         on_epoch=on_epoch,
@@ -146,6 +154,8 @@ def finish_estimator(
     settings: TrainingSettings,
     *,
     folder: Path,
+    augment: Augment | None = None,
+    error: Error | None = None,
     progress: bool = False,
 ) -> Training:
     """Fit an estimator as `fit_estimator` does, but pass Ctrl-C on.
@@ -159,6 +169,8 @@ def finish_estimator(
         train_data,
         validation_data,
         settings,
+        augment=augment,
+        error=error,
         folder=folder,
         progress=progress,
     )
@@ -176,6 +188,7 @@ class _Run:
         estimator: PyTree,
         loss: Loss,
         augment: Augment | None,
+        error: Error | None,
         settings: TrainingSettings,
         feed: AbstractFeed,
         folder: Path | None,
@@ -191,6 +204,10 @@ class _Run:
             self._resume(folder)
         self.take_steps = make_steps(loss, augment, self.fixed, settings)
         self.evaluate = make_evaluation(loss, self.fixed, max(settings.batch_size, 512))
+        self.measure = None
+        if error is not None:
+            self.measure = make_evaluation(_without_noise(error), self.fixed, 512)
+        self.seen: tuple[Array, ...] = ()
         self.started = time.monotonic() - self.record.seconds
 
     def _resume(self, folder: Path) -> None:
@@ -243,6 +260,7 @@ class _Run:
         step = 1.0 / (settings.num_epochs * self.feed.num_steps(settings))
         losses = []
         for number, call in enumerate(self.feed.calls(order_key, settings)):
+            self.seen = call.data
             fraction = self._fraction(epoch + number / num_calls)
             self.state, value = self.take_steps(
                 self.state,
@@ -270,16 +288,37 @@ class _Run:
         if better:
             record.best_epoch = record.num_epochs - 1
             self.best = self.state.weights
+        self._measure(held)
         if self._fraction(record.num_epochs) < self.settings.anneal_fraction:
             record.num_annealing = record.num_epochs
         record.num_steps = int(self.state.num_steps)
         record.num_skipped = int(self.state.num_skipped)
         record.seconds = self.elapsed
 
+    def _measure(self, held: tuple[Array, ...]) -> None:
+        """Errors after an epoch, in the record; nothing if none are asked for."""
+        if self.measure is None:
+            return
+        key, weights = jr.fold_in(jr.fold_in(self.key, 0), 3), self.state.weights
+        seen = self.prepare(tuple(column[:MOST_MEASURED] for column in self.seen))
+        some = tuple(column[:MOST_MEASURED] for column in held)
+        self.record.train_error.append(float(self.measure(weights, key, seen)))
+        self.record.validation_error.append(float(self.measure(weights, key, some)))
+
     def _is_stale(self) -> bool:
         since = max(self.record.best_epoch, self.record.num_annealing)
         waited = self.record.num_epochs - 1 - since
         return waited >= self.settings.patience
+
+
+def _without_noise(error: Error) -> Loss:
+    """An error in the form of a loss."""
+
+    def measured(estimator: PyTree, key: Array, progress: Array, *row: Array) -> Array:
+        del key, progress
+        return error(estimator, *row)
+
+    return measured
 
 
 def _check_rows(table: tuple[Array, ...]) -> None:

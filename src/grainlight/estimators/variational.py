@@ -48,7 +48,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.estimators.latent_pair import LatentPair
 from grainlight.estimators.mixing import Inputs, Outputs
@@ -299,6 +299,48 @@ class VariationalLikelihood(eqx.Module):
             self.outputs.restore(mean, theta),
             spread[:, None] * jnp.linalg.cholesky(covariance),
         )
+
+    @property
+    def dim(self) -> int:
+        """Length of the outcome."""
+        return self.outputs.gain.shape[0]
+
+    @property
+    def num_param(self) -> int:
+        """Number of parameters."""
+        return self.outputs.gain.shape[1]
+
+    @property
+    def num_cond(self) -> int:
+        """Number of conditions."""
+        return self.inputs.mixing.shape[1] - self.num_param
+
+    def moments_at(
+        self,
+        theta: Float[Array, " param"],
+        condition: Float[Array, " cond"],
+        index: Int[Array, " row"],
+    ) -> tuple[Float[Array, " row"], Float[Array, "row row"]]:
+        """Mean and covariance of some dimensions of the outcome.
+
+        Args:
+            theta: Scaled parameters.
+            condition: Conditions.
+            index: Which dimensions, in any order.
+        """
+        moments = self.moments(theta, condition)
+        rows = moments.factor[index]
+        return moments.mean[index], jnp.matmul(rows, rows.T, precision="highest")
+
+    def scatter_at(
+        self,
+        theta: Float[Array, " param"],
+        condition: Float[Array, " cond"],
+        index: Int[Array, " row"],
+    ) -> tuple[Float[Array, " row"], Float[Array, " row"]]:
+        """The means and variances of `moments_at`, at the same cost."""
+        mean, covariance = self.moments_at(theta, condition, index)
+        return mean, jnp.diagonal(covariance)
 
     def sample(
         self,

@@ -6,6 +6,8 @@ from grainlight.evaluation.accuracy import (
     measure_accuracy,
     measure_errors,
 )
+from grainlight.evaluation.chain_quality import ChainQuality, judge_chains
+from grainlight.evaluation.chain_runs import ChainPlan, ChainRuns, run_chains
 from grainlight.evaluation.comparison import (
     LossDistribution,
     PairedDifference,
@@ -27,6 +29,7 @@ from grainlight.evaluation.likelihood_quality import (
     LikelihoodQuality,
     judge_likelihood,
 )
+from grainlight.evaluation.member_quality import MemberQuality, judge_member
 from grainlight.evaluation.mock_objects import MockObjects, make_mock_objects
 from grainlight.evaluation.posterior_quality import PosteriorQuality, judge_posteriors
 from grainlight.evaluation.predictive import (
@@ -54,6 +57,9 @@ from grainlight.evaluation.two_sample import TwoSample, classify_samples
 
 __all__ = [
     "Accuracy",
+    "ChainPlan",
+    "ChainQuality",
+    "ChainRuns",
     "Coverage",
     "DensityRanks",
     "Distances",
@@ -63,6 +69,7 @@ __all__ = [
     "LikelihoodQuality",
     "LossDistribution",
     "MeanCorrelation",
+    "MemberQuality",
     "MockObjects",
     "PairedDifference",
     "PosteriorQuality",
@@ -82,8 +89,10 @@ __all__ = [
     "density_rank",
     "describe_losses",
     "fraction_below",
+    "judge_chains",
     "judge_fit",
     "judge_likelihood",
+    "judge_member",
     "judge_posteriors",
     "make_mock_objects",
     "measure_accuracy",
@@ -99,6 +108,7 @@ __all__ = [
     "predictive_probability",
     "rank_densities",
     "rank_of_truth",
+    "run_chains",
     "sbc_ranks",
     "uniformity_pvalue",
 ]

@@ -45,6 +45,9 @@ from grainlight.report.quality import (
     plot_regions,
     plot_training,
 )
+from grainlight.report.reproduction import Reproduction, reproduce
+from grainlight.report.reproduction_folder import write_reproduction
+from grainlight.report.reproduction_recipe import ReproductionRecipe
 from grainlight.report.sed import plot_sed
 from grainlight.report.table import tabulate_posterior, write_reasons, write_trust
 from grainlight.report.tension_runs import TensionRun, run_tension
@@ -57,6 +60,8 @@ __all__ = [
     "Column",
     "Evaluation",
     "FitRun",
+    "Reproduction",
+    "ReproductionRecipe",
     "TensionRun",
     "describe_columns",
     "new_folder",
@@ -85,6 +90,7 @@ __all__ = [
     "plot_undetected",
     "plot_variants",
     "predicted_sed",
+    "reproduce",
     "run_combine",
     "run_evaluation",
     "run_fits",
@@ -97,5 +103,6 @@ __all__ = [
     "write_fit",
     "write_judged",
     "write_reasons",
+    "write_reproduction",
     "write_trust",
 ]

@@ -1,6 +1,7 @@
 """From a log-density to `Samples`: samplers, their checks, new priors, files."""
 
 from grainlight.sampling.diagnostics import bulk_ess, diagnose, rank_rhat, tail_ess
+from grainlight.sampling.family import ExactData, FamilyTarget
 from grainlight.sampling.files import save_posterior, to_arviz, to_table
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.importance import Reweighting, pareto_shape, reweight
@@ -10,6 +11,8 @@ from grainlight.sampling.target import Target
 
 __all__ = [
     "METHODS",
+    "ExactData",
+    "FamilyTarget",
     "Gate",
     "Reweighting",
     "Settings",

@@ -1,0 +1,189 @@
+"""One member of a family of estimators: trained on the rows of the thesis, and saved.
+
+All members see the same rows, and the same noise drawn anew in every step. A finished
+member is read, not trained again; an unfinished one goes on from its checkpoint.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from grainlight.core import Parameters
+from grainlight.estimators.density import FlowDensity
+from grainlight.estimators.errors import absolute_error
+from grainlight.estimators.files import (
+    WORDS,
+    SavedEstimator,
+    load_estimator,
+    save_estimator,
+)
+from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.masks import hide_bands
+from grainlight.estimators.presets import Preset, named_preset
+from grainlight.estimators.settings import TrainingSettings
+from grainlight.estimators.steps import Augment
+from grainlight.estimators.thesis_rows import (
+    BANDS,
+    ThesisRows,
+    add_magnitude_noise,
+    thesis_parameters,
+)
+from grainlight.estimators.training import finish_estimator
+
+CHECKPOINT = "checkpoint"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A member: a preset, with settings of its own.
+
+    Attributes:
+        name: Name in tables and figures.
+        preset: Name of the preset.
+        settings: Settings that differ from those of the preset.
+    """
+
+    name: str
+    preset: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def made_of(self) -> Preset:
+        """The preset with these settings; raises `ModelError` if it is not known."""
+        preset = named_preset(self.preset)
+        return replace(preset, settings=preset.settings | dict(self.settings))
+
+    @property
+    def visible(self) -> tuple[str, ...]:
+        """Names of the parameters that it sees."""
+        hidden = self.made_of.hidden
+        return tuple(name for name in thesis_parameters().names if name not in hidden)
+
+    @property
+    def is_posterior(self) -> bool:
+        """Whether it gives parameters from data, not data from parameters."""
+        return self.made_of.kind is GaussianPosterior
+
+
+def visible_parameters(names: tuple[str, ...]) -> Parameters:
+    """Parameters of these names, in the order of the thesis."""
+    return Parameters(tuple(thesis_parameters()[name] for name in names))
+
+
+def noise_with_masks(noise_mag: float) -> Augment:
+    """Noise on the magnitudes, then bands hidden at random."""
+    add, hide = add_magnitude_noise(noise_mag), hide_bands()
+
+    def augment(key: Key[Array, ""], *batch: Array) -> tuple[Array, ...]:
+        add_key, hide_key = jr.split(key)
+        return hide(hide_key, *add(add_key, *batch))
+
+    return augment
+
+
+def train_family(
+    key: Key[Array, ""],
+    family: Family,
+    train: ThesisRows,
+    held: ThesisRows,
+    folder: Path,
+    settings: TrainingSettings,
+    *,
+    noise_mag: float,
+    progress: bool = False,
+) -> SavedEstimator:
+    """Train a member and save it, with its errors after every epoch in the record.
+
+    Args:
+        key: Random key.
+        family: The member.
+        train: Rows to train on, without noise.
+        held: Rows of other parents, on which training decides what to keep.
+        folder: Where it goes.
+        settings: Settings of the training loop.
+        noise_mag: Noise of every magnitude [mag].
+        progress: Whether to show a bar.
+    """
+    if (folder / WORDS).is_file():
+        return load_estimator(folder)
+    build_key, train_key = jr.split(key)
+    columns = train.columns()
+    noise = add_magnitude_noise(noise_mag)
+    blank = family.made_of.build(build_key, thesis_parameters(), *columns)
+    trained = finish_estimator(
+        train_key,
+        blank,
+        columns,
+        held.columns(),
+        settings,
+        folder=folder / CHECKPOINT,
+        augment=noise_with_masks(noise_mag) if family.is_posterior else noise,
+        error=absolute_error,
+        progress=progress,
+    )
+    meta = {
+        "family": family.name,
+        "preset": family.preset,
+        "parameters": list(thesis_parameters().names),
+        "visible": list(family.visible),
+        "bands": list(BANDS),
+        "noise_mag": noise_mag,
+        "num_train": len(train),
+    }
+    save_estimator(folder, trained.estimator, trained.record, meta)
+    return load_estimator(folder)
+
+
+def train_prior(
+    key: Key[Array, ""],
+    names: tuple[str, ...],
+    train: ThesisRows,
+    held: ThesisRows,
+    folder: Path,
+    settings: TrainingSettings,
+    *,
+    progress: bool = False,
+) -> SavedEstimator:
+    """Learn the joint prior of some parameters from the shells themselves.
+
+    Args:
+        key: Random key.
+        names: Names of the parameters.
+        train: Rows to train on.
+        held: Rows of other parents.
+        folder: Where it goes.
+        settings: Settings of the training loop.
+        progress: Whether to show a bar.
+    """
+    if (folder / WORDS).is_file():
+        return load_estimator(folder)
+    build_key, train_key = jr.split(key)
+    parameters = visible_parameters(names)
+    table, other = (_columns_of(rows, names) for rows in (train, held))
+    trained = finish_estimator(
+        train_key,
+        FlowDensity.from_data(build_key, table, parameters.lower, parameters.upper),
+        (table,),
+        (other,),
+        settings,
+        folder=folder / CHECKPOINT,
+        progress=progress,
+    )
+    meta = {"parameters": list(names), "num_train": len(table)}
+    save_estimator(folder, trained.estimator, trained.record, meta)
+    return load_estimator(folder)
+
+
+def _columns_of(
+    rows: ThesisRows, names: tuple[str, ...]
+) -> Float[Array, "object param"]:
+    """Parameters of these names, one row a parent."""
+    _, first = np.unique(rows.parent, return_index=True)
+    order = [thesis_parameters().names.index(name) for name in names]
+    return jnp.asarray(rows.theta[first][:, order], jnp.float32)

@@ -1,0 +1,192 @@
+"""Chains of many objects, run in batches that are kept, and compared with the truth.
+
+A batch is written when it is done; the same call skips what is there. Of every object
+the file holds draws, thinned evenly over all chains, their log-posterior and that of
+the truth, diagnostics, status and the share of the time of its batch.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from grainlight.core import ParameterError, Samples, status_name
+from grainlight.estimators.arrays import read_arrays, write_arrays
+from grainlight.sampling.family import ExactData, FamilyTarget
+from grainlight.sampling.gate import Gate
+from grainlight.sampling.run import sample_posterior
+from grainlight.sampling.settings import Settings
+
+KEPT = 400  # draws of an object
+FIELDS = ("draws", "log_density", "truth_density", "truth", "status", "seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class ChainRuns:
+    """Posteriors of objects whose parameters are known.
+
+    Attributes:
+        names: Names of the parameters.
+        draws: Scaled draws of every object; nan where there is no posterior.
+        log_density: Their log-posterior, up to a constant of the object.
+        truth_density: The same of the truth.
+        truth: True scaled parameters.
+        status: How the run of every object ended.
+        seconds: Wall-clock time of an object, compilation included [s].
+    """
+
+    names: tuple[str, ...]
+    draws: Float[np.ndarray, "object draw param"]
+    log_density: Float[np.ndarray, "object draw"]
+    truth_density: Float[np.ndarray, " object"]
+    truth: Float[np.ndarray, "object param"]
+    status: np.ndarray
+    seconds: Float[np.ndarray, " object"]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @property
+    def is_retained(self) -> np.ndarray:
+        """Which objects passed every check of the gate."""
+        return self.status == "ok"
+
+    @staticmethod
+    def are_in(folder: Path) -> bool:
+        """Whether a folder holds a batch."""
+        return any(folder.glob("batch-*.npz"))
+
+    @classmethod
+    def load(cls, folder: Path, names: tuple[str, ...]) -> "ChainRuns":
+        """All batches of a folder, in order.
+
+        Raises `ParameterError` if there is none.
+        """
+        files = sorted(folder.glob("batch-*.npz"))
+        if not files:
+            raise ParameterError(
+                f"Expected batches of chains in {folder}; got none. Run them first."
+            )
+        parts = [read_arrays(path) for path in files]
+        return cls(
+            names, *(np.concatenate([part[name] for part in parts]) for name in FIELDS)
+        )
+
+
+@dataclass(frozen=True)
+class ChainPlan:
+    """How chains of many objects are run.
+
+    Attributes:
+        num_draws: Draws of each chain.
+        num_chains: Chains of each object.
+        batch: Objects whose results are written together.
+        gate: What chains must pass.
+        sampler: How the samplers work.
+    """
+
+    num_draws: int = 1000
+    num_chains: int = 4
+    batch: int = 32
+    gate: Gate = Gate()
+    sampler: Settings = Settings()
+
+
+def run_chains(
+    key: Key[Array, ""],
+    target: FamilyTarget,
+    data: ExactData,
+    truth: Float[np.ndarray, "object param"],
+    folder: Path,
+    plan: ChainPlan,
+    *,
+    most_seconds: float = float("inf"),
+    progress: Callable[[int, int], None] | None = None,
+) -> ChainRuns:
+    """Chains of every object from starts all over the prior; a rerun resumes.
+
+    Args:
+        key: Random key; a batch depends on it and on its number.
+        target: Prior and likelihood.
+        data: Magnitudes and redshifts of the objects.
+        truth: True scaled parameters of the target: looked at only afterwards.
+        folder: Where batches are kept.
+        plan: How it is done.
+        most_seconds: No batch is begun later than this [s]; none at all if zero.
+        progress: Called with the objects finished and their number.
+
+    Raises:
+        ParameterError: No batch was begun, and none was there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    started, total = time.monotonic(), len(truth)
+    for number, start in enumerate(range(0, total, plan.batch)):
+        path = folder / f"batch-{number:04d}.npz"
+        if path.exists() or time.monotonic() - started >= most_seconds:
+            continue
+        rows = slice(start, min(start + plan.batch, total))
+        some = jax.tree.map(lambda leaf, r=rows: jnp.asarray(leaf[r]), data)
+        arrays = _run_batch(jr.fold_in(key, number), target, some, truth[rows], plan)
+        write_arrays(path, arrays)
+        if progress is not None:
+            progress(rows.stop, total)
+    return ChainRuns.load(folder, target.parameters.names)
+
+
+def _run_batch(
+    key: Key[Array, ""],
+    target: FamilyTarget,
+    data: ExactData,
+    truth: Float[np.ndarray, "object param"],
+    plan: ChainPlan,
+) -> dict[str, np.ndarray]:
+    begun = time.monotonic()
+    samples = sample_posterior(
+        key,
+        target,
+        data,
+        num_draws=plan.num_draws,
+        num_chains=plan.num_chains,
+        gate=plan.gate,
+        settings=plan.sampler,
+    )
+    seconds = (time.monotonic() - begun) / len(truth)
+    draws = np.stack([_thinned(one) for one in samples])
+    points = jnp.asarray(np.concatenate([draws, truth[:, None]], axis=1), float)
+    value = np.asarray(_log_posteriors(target, data, points), float)
+    return {
+        "draws": draws.astype(np.float32),
+        "log_density": value[:, :-1],
+        "truth_density": value[:, -1],
+        "truth": np.asarray(truth, float),
+        "status": np.array([status_name(one.status) for one in samples]),
+        "seconds": np.full(len(truth), seconds),
+    }
+
+
+def _thinned(samples: Samples) -> Float[np.ndarray, "draw param"]:
+    scaled = np.asarray(samples.parameters.scale(samples.theta), float)
+    kept = np.linspace(0, len(scaled) - 1, min(KEPT, len(scaled))).round().astype(int)
+    return scaled[kept]
+
+
+@eqx.filter_jit
+def _log_posteriors(
+    target: FamilyTarget, data: ExactData, points: Float[Array, "object point param"]
+) -> Float[Array, "object point"]:
+    def one(row: tuple[ExactData, Array]) -> Array:
+        seen, some = row
+        return jax.vmap(
+            lambda scaled: (
+                target.log_prior(scaled) + target.log_likelihood(scaled, seen)
+            )
+        )(some)
+
+    return jax.lax.map(one, (data, points))

@@ -1,0 +1,81 @@
+"""The command that remakes a study."""
+
+import json
+from functools import partial
+
+import pytest
+from astropy.table import Table
+
+from grainlight.core import ParameterError
+from grainlight.report import reproduction
+from grainlight.report.reproduction_recipe import ReproductionRecipe
+from grainlight.sampling import Settings
+
+QUICK = Settings(num_retries=0, num_particles=32, refine_rounds=1, refine_blocks=1)
+SIZE = ("--minutes", 0.01, "--objects", 20)
+FAMILIES = ("--family", "thesis-convolutional", "--family", "thesis-standard")
+
+
+@pytest.mark.slow
+def test_a_study_is_remade_and_a_rerun_resumes(
+    grainlight, invented, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(reproduction, "SAMPLER", QUICK)
+    few = partial(reproduction.ChainPlan, batch=2)
+    monkeypatch.setattr(
+        reproduction,
+        "ChainPlan",
+        lambda draws, chains, sampler: few(50, 4, sampler=sampler),
+    )
+    out = tmp_path / "thesis"
+    words = ("reproduce", "thesis", "--out", out, "--data", invented.folder)
+    words += (*FAMILIES, *SIZE)
+    status, shown, error = grainlight(*words)
+    assert status == 0, error
+    assert "thesis-convolutional, all bands" in shown
+    table = Table.read(out / "tables" / "chains.ecsv")
+    assert list(table["total"]) == [4]
+    assert json.loads((out / "thesis.json").read_text())["noise_mag"] == 0.05
+    figures = {path.stem for path in (out / "figures").iterdir()}
+    assert {"training", "losses", "errors", "reliability", "redshifts"} <= figures
+    kept = out / "families" / "thesis-convolutional" / "weights.npz"
+    before = kept.stat().st_mtime_ns
+    assert grainlight(*words)[0] == 0
+    assert kept.stat().st_mtime_ns == before
+    status, _, error = grainlight(*words, "--parents", 300)
+    assert status == 2
+    assert "Name another folder" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("else",), "one of the recipes"),
+        (("thesis", "--family", "dens"), "families among"),
+    ],
+)
+def test_what_is_not_known_is_refused(grainlight, tmp_path, words, message):
+    out = tmp_path / "out"
+    status, shown, error = grainlight("reproduce", *words, "--out", out)
+    assert status == 2
+    assert message in error
+    assert shown == ""
+    assert not out.exists()
+
+
+def test_the_recipe_has_every_family_and_can_be_sized():
+    recipe = ReproductionRecipe.named("thesis")
+    names = {one.name for one in recipe.families}
+    for kind in ("dense", "convolutional", "variational"):
+        assert {f"thesis-{kind}", f"thesis-{kind}*"} <= names
+    assert {"thesis-standard", "dense", "flow", "flow*"} <= names
+    assert {one.bands for one in recipe.runs} == {"all", "F", "random"}
+    small = recipe.sized(parents=500, minutes=1.0, objects=3, only=("flow",))
+    assert (small.parents, small.objects) == (500, 3)
+    assert small.training.time_limit_s == 60
+    assert [run.family for run in small.runs] == ["flow"]
+    with pytest.raises(ParameterError, match="besides"):
+        ReproductionRecipe.read(
+            "[data]\n[chains]\n[training]\nminutes=1\n[[family]]\nname='a'\n"
+            "[[run]]\nfamily='b'\nbands='all'\nshare=1.0\n"
+        )

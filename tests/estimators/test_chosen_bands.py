@@ -1,0 +1,86 @@
+"""Densities of some bands against exact marginals, for every kind of likelihood."""
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from grainlight.core import BandMismatchError
+from grainlight.estimators import (
+    FlowLikelihood,
+    GaussianLikelihood,
+    PhotometricLikelihood,
+    VariationalLikelihood,
+)
+from grainlight.estimators.chosen_bands import ChosenBands
+from grainlight.estimators.errors import absolute_error
+
+RNG = np.random.default_rng(0)
+THETA, CONDITION = RNG.normal(size=(30, 2)), RNG.uniform(size=(30, 1))
+X = 20 + RNG.normal(size=(30, 4))
+AT = (jnp.asarray(THETA[0]), jnp.asarray(CONDITION[0]))
+CHOSEN = (2, 0)
+MASK = np.isin(np.arange(4), CHOSEN)
+
+
+def made(kind, **settings):
+    return kind.from_data(jr.key(0), THETA, CONDITION, X, widths=(8,), **settings)
+
+
+GAUSSIAN = made(GaussianLikelihood)
+LATENT = made(VariationalLikelihood, generation_widths=(8,), recognition_widths=(8,))
+FLOW = made(FlowLikelihood, num_layers=1, width=4, num_draws=8)
+
+
+@pytest.mark.parametrize("likelihood", [GAUSSIAN, LATENT], ids=["gaussian", "latent"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_some_bands_have_the_gaussian_marginal_and_no_other(likelihood, masked):
+    moments = likelihood.moments(*AT)
+    index = np.array(CHOSEN)
+    covariance = np.asarray(moments.covariance, float)
+    exact = multivariate_normal(
+        np.asarray(moments.mean, float)[index], covariance[np.ix_(index, index)]
+    ).logpdf(X[0][index])
+    bands = ChosenBands(likelihood, () if masked else CHOSEN)
+    mask = jnp.asarray(MASK) if masked else None
+    found = bands.log_prob(jnp.asarray(X[0]), *AT, mask)
+    assert float(found) == pytest.approx(exact, abs=2e-3)
+    alone = multivariate_normal(
+        np.asarray(moments.mean, float)[index], np.diag(np.diag(covariance)[index])
+    ).logpdf(X[0][index] + 1)
+    assert float(found) != pytest.approx(alone, abs=2e-3)
+
+
+@pytest.mark.parametrize("likelihood", [GAUSSIAN, LATENT, FLOW])
+def test_all_bands_have_the_density_of_the_likelihood(likelihood):
+    x = jnp.asarray(X[0])
+    found = ChosenBands(likelihood).log_prob(x, *AT)
+    assert float(found) == pytest.approx(float(likelihood.log_prob(x, *AT)), abs=1e-5)
+
+
+def test_what_has_no_marginal_is_refused():
+    with pytest.raises(BandMismatchError, match="cannot marginalize"):
+        ChosenBands(FLOW, CHOSEN)
+    with pytest.raises(BandMismatchError, match="mask"):
+        ChosenBands(FLOW).log_prob(jnp.asarray(X[0]), *AT, jnp.asarray(MASK))
+    with pytest.raises(BandMismatchError, match="moments"):
+        PhotometricLikelihood(FLOW, tuple("abcd"))
+    with pytest.raises(BandMismatchError, match="different places"):
+        ChosenBands(GAUSSIAN, (0, 9))
+
+
+def test_moments_of_some_bands_include_the_covariance_of_the_means():
+    mean, covariance = LATENT.moments_at(*AT, jnp.asarray(CHOSEN))
+    whole = LATENT.moments(*AT)
+    index = np.array(CHOSEN)
+    np.testing.assert_allclose(mean, whole.mean[index], rtol=1e-6)
+    wanted = np.asarray(whole.covariance)[np.ix_(index, index)]
+    np.testing.assert_allclose(covariance, wanted, rtol=1e-4, atol=1e-6)
+    assert (LATENT.dim, LATENT.num_param, LATENT.num_cond) == (4, 2, 1)
+
+
+def test_errors_are_those_of_the_mean():
+    mean = np.asarray(GAUSSIAN.moments(*AT).mean)
+    found = absolute_error(GAUSSIAN, *AT, jnp.asarray(X[0]), jnp.asarray(MASK))
+    assert float(found) == pytest.approx(np.abs(X[0] - mean)[MASK].mean(), rel=1e-5)

@@ -1,0 +1,61 @@
+"""Chains of many objects, kept in batches, and judged by the truth."""
+
+import numpy as np
+import pytest
+
+from grainlight.core import ParameterError
+from grainlight.estimators.arrays import write_arrays
+from grainlight.evaluation.chain_quality import judge_chains
+from grainlight.evaluation.chain_runs import ChainRuns
+
+FALSE_ALARM = 1e-6
+NAMES = ("mass", "radius")
+
+
+def write_runs(folder, width, num=200):
+    """Draws of Gaussian posteriors `width` times as wide as they should be."""
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        truth = rng.normal(size=(num // 2, 2))
+        center = truth + 0.1 * rng.normal(size=truth.shape)
+        draws = center[:, None] + width * 0.1 * rng.normal(size=(num // 2, 400, 2))
+
+        def log_density(points, center=center):
+            return -0.5 * np.sum((points - center[:, None]) ** 2, axis=-1)
+
+        status = np.array(["ok"] * (num // 2))
+        status[0] = "not_converged"
+        write_arrays(
+            folder / f"batch-{number:04d}.npz",
+            {
+                "draws": draws,
+                "log_density": log_density(draws),
+                "truth_density": log_density(truth[:, None])[:, 0],
+                "truth": truth,
+                "status": status,
+                "seconds": np.full(num // 2, 2.0 + number),
+            },
+        )
+
+
+@pytest.mark.parametrize(
+    ("width", "calibrated"), [(1.0, True), (0.6, False), (1.6, False)]
+)
+def test_chains_are_judged_by_the_truth(tmp_path, width, calibrated):
+    write_runs(tmp_path, width)
+    found = judge_chains(ChainRuns.load(tmp_path, NAMES))
+    assert (found.total, found.retained, found.filtered) == (200, 198, 2)
+    assert found.seconds == pytest.approx(2.5)
+    pvalue = (found.density.histogram().pvalue, found.ranks.adjusted_pvalue.min())
+    assert bool(min(pvalue) > FALSE_ALARM) is calibrated
+    if calibrated:
+        assert found.narrowed < FALSE_ALARM
+        assert found.coverage.fraction[0] == pytest.approx(0.68, abs=0.1)
+    words = found.words()
+    assert words["unfinished"] == 0
+    assert set(words["rank_pvalue"]) == set(NAMES)
+
+
+def test_a_folder_without_batches_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="batches"):
+        ChainRuns.load(tmp_path, NAMES)
