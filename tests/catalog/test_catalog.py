@@ -172,7 +172,7 @@ def test_a_prior_without_amortized_posterior_needs_chains(shell_model_folder, tm
     bare = ShellModel.load(shell_model_folder)
     pq.write_table(pa.table(columns()), tmp_path / "a.parquet")
     source = open_source(tmp_path / "a.parquet")
-    with pytest.raises(RangeError, match="--escalate"):
+    with pytest.raises(RangeError, match="--method ladder"):
         run_catalog(1, bare, source, tmp_path / "out", FEW)
 
 

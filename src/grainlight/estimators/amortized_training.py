@@ -6,7 +6,7 @@ every step (`random_observing`). What is learned is the posterior of exactly the
 likelihood and prior that correct it afterwards, and no simulation is seen twice alike.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import equinox as eqx
@@ -60,7 +60,7 @@ class AmortizedSizes:
     num_draws: int = 1_000_000
     num_held: int = 10_000
     num_components: int = 12
-    widths: tuple[int, ...] = (192, 192, 192)
+    widths: tuple[int, ...] = (192, 192, 192, 192, 192)
     num_context: int = 48
     num_layers: int = 6
     width: int = 96
@@ -171,6 +171,7 @@ def train_shell_posterior(
     *,
     prior: str = DENSITY_PRIOR,
     sizes: AmortizedSizes | None = None,
+    start: PhotometricPosterior | None = None,
     progress: bool = False,
 ) -> Training:
     """Train the amortized posterior of smooth shells, and save it beside the model.
@@ -184,6 +185,8 @@ def train_shell_posterior(
         settings: How it is trained.
         prior: Name of the prior.
         sizes: Sizes of the network and of the training set.
+        start: A trained posterior under the same prior to begin with, in place of the
+            sizes of the network; its encoder gets as many blocks as these have.
         progress: Whether to show a progress bar.
     """
     sizes = sizes or AmortizedSizes()
@@ -196,7 +199,10 @@ def train_shell_posterior(
     pool_key, held_key, blank_key, train_key = jr.split(key, 4)
     pool = draw_pool(pool_key, model, named_prior(prior), sizes.num_draws)
     held = draw_pool(held_key, model, named_prior(prior), sizes.num_held)
-    blank = blank_posterior(blank_key, model, pool, prior, sizes)
+    if start is None:
+        blank = blank_posterior(blank_key, model, pool, prior, sizes)
+    else:
+        blank = _begun(blank_key, start, prior, sizes)
     place = Path(folder) / POSTERIOR
     trained = fit_estimator(
         train_key,
@@ -212,3 +218,18 @@ def train_shell_posterior(
         meta = {"prior": prior, "model": model.identity, "num_draws": sizes.num_draws}
         save_estimator(place, trained.estimator, trained.record, meta)
     return trained
+
+
+def _begun(
+    key: Key[Array, ""],
+    start: PhotometricPosterior,
+    prior: str,
+    sizes: AmortizedSizes,
+) -> PhotometricPosterior:
+    """A trained posterior with room to learn more."""
+    if start.prior != prior:
+        raise ParameterError(
+            f"Expected a posterior under the prior {prior} to go on from; got one "
+            f"under {start.prior}. Train anew."
+        )
+    return replace(start, posterior=start.posterior.deepened(key, len(sizes.widths)))

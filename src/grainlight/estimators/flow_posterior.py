@@ -204,6 +204,32 @@ class FlowPosterior(eqx.Module):
         scalings = (Scaling.identity(size) for size in sizes)
         return cls(key, Support.blank(num_param), *scalings, **settings)
 
+    def deepened(self, key: Key[Array, ""], num_blocks: int) -> "FlowPosterior":
+        """The same posterior, with blocks in its encoder that are still to learn.
+
+        Trained further, it needs no wide floor at first, unlike a blank one.
+
+        Args:
+            key: Random key.
+            num_blocks: Blocks of the masked encoder, those that it has included.
+        """
+        words = dict(self.settings)
+        more = num_blocks - len(words["widths"])
+        if words["encoder"] != "masked" or more < 0:
+            raise ParameterError(
+                f"Expected a masked encoder of at most {num_blocks} blocks; got a "
+                f"{words['encoder']} one of {len(words['widths'])}. Train anew."
+            )
+        widths = (*words["widths"], *more * words["widths"][-1:])
+        config = self.config() | {"widths": widths, "initial_floor": self.floor}
+        blank = FlowPosterior.from_config(key, **config)
+        trunk = self.encoder.trunk.deepened(key, more)
+        return eqx.tree_at(
+            lambda one: (*_parts(one), one.encoder.trunk),
+            blank,
+            (*_parts(self), trunk),
+        )
+
     @property
     def num_tokens(self) -> int:
         """Tokens of an outcome that misses none."""
@@ -329,6 +355,12 @@ def _check_encoder(name: str) -> None:
         raise ParameterError(
             f"Expected an encoder among {', '.join(ENCODERS)}; got {name!r}."
         )
+
+
+def _parts(one: FlowPosterior) -> tuple[Any, ...]:
+    """All but the encoder."""
+    scalings = (one.support, one.theta_scaling, one.x_scaling, one.condition_scaling)
+    return (*scalings, one.mean, one.cholesky, one.context, one.flow)
 
 
 def _plain(value: Any) -> Any:

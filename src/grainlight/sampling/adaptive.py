@@ -1,0 +1,161 @@
+r"""A mixture that learns a posterior from weighed draws: what mends weights that fail.
+
+Draws $\theta_i \sim q_r$ of round $r$, the first ones those of the amortized posterior,
+have tempered weights
+
+$$ w_i = \left[ \frac{p(x | \theta_i)\, \pi(\theta_i)}{q_r(\theta_i)}
+   \right]^{\beta_r} , $$
+
+with the largest $\beta_r \le 1$ that leaves them worth a part of their number. The
+next $q_{r+1}$ is a mixture fitted to draws that are picked by these weights and, for an
+eighth, to draws of the amortized posterior as they came, which are the wider ones. The
+last draws alone are the answer: their mixture is fixed before they are made, so that
+their weights, efficiency, k-hat and evidence are those of plain importance sampling.
+
+References:
+    Cappé et al. (2008), Statistics and Computing 18, 447 (population Monte Carlo);
+    Koblents & Miguez (2015), Statistics and Computing 25, 407 (tempered weights).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from grainlight.sampling.anneal import next_beta
+from grainlight.sampling.correction import (
+    CorrectionSettings,
+    Weighed,
+    judge_weights,
+    padded_size,
+)
+from grainlight.sampling.mixture import Mixture, fit_mixture
+from grainlight.sampling.refine import pick_by_weight
+from grainlight.sampling.target import LOWEST, Target, log_density
+
+#: Share of its draws that tempered weights of a round are worth at least.
+WORTH = 0.1
+#: Share of the draws that a mixture is fitted to, as the amortized posterior made them.
+RAW_SHARE = 0.125
+#: One in so many of the first draws is among the heaviest.
+HEAVY = 4
+BLOCK = 512  # draws whose densities are computed together
+
+
+def adapt_draws(
+    key: Key[Array, ""],
+    target: Target,
+    data: Any,
+    weighed: Sequence[Weighed],
+    settings: CorrectionSettings,
+) -> list[Weighed]:
+    """Draws of a mixture that learned the posterior of each object, weighed.
+
+    Args:
+        key: Random key.
+        target: Prior and likelihood of one object.
+        data: A pytree of arrays whose leading axis counts the objects.
+        weighed: Amortized draws of each, weighed.
+        settings: How it is done, and what the weights must pass.
+    """
+    number, size = len(weighed), padded_size(len(weighed))
+    count = settings.adapt_draws
+    rows = [_first_draws(one, count) for one in weighed]
+    theta, log_weight = (np.stack(part) for part in zip(*rows, strict=True))
+    padded = np.resize(np.arange(number), size)
+    keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(number))
+    found = _adapt(
+        keys[padded],
+        target,
+        jax.tree.map(lambda leaf: leaf[padded], data),
+        jnp.asarray(theta[padded], jnp.float32),
+        jnp.asarray(log_weight[padded], jnp.float32),
+        settings.adapt_rounds,
+        settings.num_components,
+        settings.num_draws,
+    )
+    scaled, logs = (np.asarray(part, float)[:number] for part in found)
+    return [
+        judge_weights(one, w, settings, rung="refined")
+        for one, w in zip(scaled, logs, strict=True)
+    ]
+
+
+def _first_draws(one: Weighed, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """As many draws of every object: the heaviest, then a choice of the others."""
+    shifted = one.log_weight - np.max(one.log_weight, initial=LOWEST)
+    order = np.argsort(-shifted, kind="stable")
+    heavy, rest = order[: count // HEAVY], np.sort(order[count // HEAVY :])
+    # the others by turns: their weights count for those that are left out
+    kept = rest[np.linspace(0, rest.size - 1, count - heavy.size).astype(int)]
+    more = np.log(max(rest.size / kept.size, 1.0))
+    picked = np.concatenate([heavy, kept])
+    logs = np.concatenate([shifted[heavy], shifted[kept] + more])
+    return one.theta[picked], logs
+
+
+@eqx.filter_jit
+def _adapt(
+    keys: Key[Array, " object"],
+    target: Target,
+    data: Any,
+    theta: Float[Array, "object draw param"],
+    log_weight: Float[Array, "object draw"],
+    rounds: int,
+    num_components: int,
+    num_draws: int,
+) -> tuple[Float[Array, "object last param"], Float[Array, "object last"]]:
+    """Scaled draws of the last mixture of every object, and their log-weights."""
+    count = theta.shape[1]
+
+    def one_object(given: Any) -> tuple[Array, Array]:
+        key, one, scaled, first = given
+        raw = target.parameters.unconstrain(scaled)
+
+        def learn(key: Array, y: Array, log_weight: Array) -> Mixture:
+            pick_key, raw_key, fit_key = jr.split(key, 3)
+            picked = y[_pick(pick_key, log_weight, count)]
+            some = raw[jr.randint(raw_key, (count,), count // HEAVY, count)]
+            keep = (jnp.arange(count) < RAW_SHARE * count)[:, None]
+            return fit_mixture(fit_key, jnp.where(keep, some, picked), num_components)
+
+        def one_round(mixture: Mixture, key: Array) -> tuple[Mixture, None]:
+            draw_key, learn_key = jr.split(key)
+            y, log_weight = _draw(draw_key, target, one, mixture, count)
+            return learn(learn_key, y, log_weight), None
+
+        first_key, last_key, round_key = jr.split(key, 3)
+        start = learn(first_key, raw, first)
+        mixture, _ = jax.lax.scan(one_round, start, jr.split(round_key, rounds))
+        y, last = _draw(last_key, target, one, mixture, num_draws)
+        return target.parameters.constrain(y), last
+
+    return jax.lax.map(one_object, (keys, data, theta, log_weight))
+
+
+def _pick(key: Key[Array, ""], log_weight: Float[Array, " draw"], count: int) -> Array:
+    """Places of draws by tempered weights; evenly if none is finite."""
+    known = jnp.any(jnp.isfinite(log_weight))
+    safe = jnp.where(known, log_weight, 0.0)
+    beta = next_beta(jnp.zeros(()), safe, WORTH)
+    return pick_by_weight(key, beta * safe, count)
+
+
+def _draw(
+    key: Key[Array, ""], target: Target, data: Any, mixture: Mixture, num_draws: int
+) -> tuple[Float[Array, "draw param"], Float[Array, " draw"]]:
+    """Unconstrained draws of a mixture, and their log-weights."""
+
+    def one(key: Array) -> tuple[Array, Array]:
+        y = mixture.sample(key)
+        density = log_density(target, data, y)
+        log_weight = density.posterior - mixture.log_prob(y)
+        good = density.finite & jnp.isfinite(log_weight)
+        return y, jnp.where(good, log_weight, -jnp.inf)
+
+    return jax.lax.map(one, jr.split(key, num_draws), batch_size=BLOCK)
