@@ -1,6 +1,7 @@
 """From a log-density to `Samples`: samplers, their checks, new priors, files."""
 
 from grainlight.sampling.diagnostics import bulk_ess, diagnose, rank_rhat, tail_ess
+from grainlight.sampling.exports import to_anesthetic, to_getdist
 from grainlight.sampling.files import save_posterior, to_arviz, to_table
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.importance import Reweighting, pareto_shape, reweight
@@ -22,6 +23,8 @@ __all__ = [
     "sample_posterior",
     "save_posterior",
     "tail_ess",
+    "to_anesthetic",
     "to_arviz",
+    "to_getdist",
     "to_table",
 ]
