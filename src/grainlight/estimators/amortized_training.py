@@ -117,6 +117,15 @@ def _magnitudes(model: ShellModel):
     return draw
 
 
+def support_of(prior: str) -> Float[np.ndarray, "2 param"]:
+    """Lower and upper bounds of the scaled parameters under a named prior."""
+    choice = named_prior(prior)
+    bounds = np.array([choice.lower, choice.upper], float)
+    logged = np.array([one.scale == "log10" for one in SHELL_PARAMETERS.members])
+    bounds[:, logged] = np.log10(bounds[:, logged])
+    return bounds
+
+
 def blank_posterior(
     key: Key[Array, ""],
     model: ShellModel,
@@ -135,11 +144,7 @@ def blank_posterior(
     )
     channels = np.array(x).reshape(len(x), -1, NUM_CHANNELS)
     channels[~np.asarray(mask)] = np.nan
-    choice = named_prior(prior)
-    members = SHELL_PARAMETERS.members
-    logged = np.array([member.scale == "log10" for member in members])
-    bounds = np.array([choice.lower, choice.upper])
-    bounds[:, logged] = np.log10(bounds[:, logged])
+    bounds = support_of(prior)
     # what rounding moves beyond a bound lies on it
     low, high = bounds.astype(np.float32)
     theta = np.clip(np.asarray(theta), low, high)
@@ -191,6 +196,11 @@ def train_shell_posterior(
     """
     sizes = sizes or AmortizedSizes()
     model = model.under(clumpy=False)
+    if start is not None and start.prior != prior:
+        raise ParameterError(
+            f"Expected a posterior under the prior {prior} to go on from; got one "
+            f"under {start.prior}. Train anew."
+        )
     if sizes.num_draws < 1 or sizes.num_held < 1:
         raise ParameterError(
             f"Expected draws to train and to validate on; got {sizes.num_draws} and "
@@ -202,7 +212,8 @@ def train_shell_posterior(
     if start is None:
         blank = blank_posterior(blank_key, model, pool, prior, sizes)
     else:
-        blank = _begun(blank_key, start, prior, sizes)
+        inner = start.posterior.deepened(blank_key, len(sizes.widths))
+        blank = replace(start, posterior=inner)
     place = Path(folder) / POSTERIOR
     trained = fit_estimator(
         train_key,
@@ -218,18 +229,3 @@ def train_shell_posterior(
         meta = {"prior": prior, "model": model.identity, "num_draws": sizes.num_draws}
         save_estimator(place, trained.estimator, trained.record, meta)
     return trained
-
-
-def _begun(
-    key: Key[Array, ""],
-    start: PhotometricPosterior,
-    prior: str,
-    sizes: AmortizedSizes,
-) -> PhotometricPosterior:
-    """A trained posterior with room to learn more."""
-    if start.prior != prior:
-        raise ParameterError(
-            f"Expected a posterior under the prior {prior} to go on from; got one "
-            f"under {start.prior}. Train anew."
-        )
-    return replace(start, posterior=start.posterior.deepened(key, len(sizes.widths)))
