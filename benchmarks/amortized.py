@@ -212,6 +212,23 @@ def describe(name, one):
     )
 
 
+def tabulate(found, judged):
+    """The slices as a table in Markdown."""
+    lines = [
+        "| slice | objects | off at 68 % | at 95 % | ranks p | TARP | efficiency |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, one in found.items():
+        gaps, weights = one["largest_gap"], judged["slices"].get(name)
+        worth = f"{100 * weights['median_efficiency']:.0f} %" if weights else "-"
+        lines.append(
+            f"| {name} | {one['objects']} | {100 * gaps['0.68']:.1f} | "
+            f"{100 * gaps['0.95']:.1f} | {one['rank_pvalue']:.2g} | "
+            f"{100 * one['tarp_gap']:+.1f} | {worth} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def weigh(key, model, few, num_draws):
     """Weighed draws of some objects, their target and the seconds an object."""
     choice = PriorChoice.read(model.posterior.prior)
@@ -374,6 +391,7 @@ def main() -> None:
         result["agreement"] = agree(keys[5], target, few, weighed, given.chains)
         print(json.dumps(result["agreement"], indent=1), flush=True)
     (given.out / "amortized.json").write_text(json.dumps(result, indent=1))
+    (given.out / "slices.md").write_text(tabulate(found, result["weighed"]))
     error = np.asarray(conditions.error)[: len(weighed)]
     rank = np.sum(draws < truth[:, None], axis=1)
     plot(given.out / "amortized.png", found, rank, efficiency, error)
