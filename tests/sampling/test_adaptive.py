@@ -79,14 +79,7 @@ def test_a_mixture_learns_a_ring_that_its_first_draws_hardly_met(first):
         assert abs(spread / WIDTH - 1) < 5.3 / np.sqrt(effective)
 
 
-def test_without_rounds_nothing_is_learned_beyond_the_first_draws(first):
-    short = replace(SETTINGS, adapt_rounds=0)
-    once = adapt_draws(jr.key(2), BOX, CENTERS, first, short)
-    often = adapt_draws(jr.key(2), BOX, CENTERS, first, SETTINGS)
-    for few, many in zip(once, often, strict=True):
-        assert few.certificate.efficiency < many.certificate.efficiency
-
-
+@pytest.mark.slow
 def test_weights_of_a_mixture_that_cannot_learn_do_not_pass(first):
     # nothing weighs anything: the mixture stays as wide as the proposal
     nowhere = [replace(one, log_weight=np.full(1024, -np.inf)) for one in first]

@@ -126,6 +126,7 @@ def test_certificates_of_strange_weights():
         CorrectionSettings(num_draws=100)
 
 
+@pytest.mark.slow
 def test_a_mixture_mends_what_the_weights_could_not():
     correction = CorrectionSettings(
         num_draws=1024, adapt_rounds=3, adapt_draws=1024, num_components=4

@@ -89,11 +89,14 @@ def adapt_draws(
 def _first_draws(one: Weighed, count: int) -> tuple[np.ndarray, np.ndarray]:
     """As many draws of every object: the heaviest, then a choice of the others."""
     shifted = one.log_weight - np.max(one.log_weight, initial=LOWEST)
+    if shifted.size <= count:
+        picked = np.resize(np.arange(shifted.size), count)
+        return one.theta[picked], shifted[picked]
     order = np.argsort(-shifted, kind="stable")
     heavy, rest = order[: count // HEAVY], np.sort(order[count // HEAVY :])
     # the others by turns: their weights count for those that are left out
     kept = rest[np.linspace(0, rest.size - 1, count - heavy.size).astype(int)]
-    more = np.log(max(rest.size / kept.size, 1.0))
+    more = np.log(rest.size / kept.size)
     picked = np.concatenate([heavy, kept])
     logs = np.concatenate([shifted[heavy], shifted[kept] + more])
     return one.theta[picked], logs

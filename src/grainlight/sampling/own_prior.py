@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 from grainlight.core import Parameters
 from grainlight.sampling.prior import LEAST, ReplacedPrior
 
-CANDIDATES = 64  # draws of the old prior for each of the new one
+CANDIDATES = 32  # draws of the old prior for each of the new one
 
 
 @runtime_checkable
@@ -48,9 +48,14 @@ class OwnPrior(eqx.Module):
 
     def sample(self, key: Key[Array, ""], num_draws: int) -> Float[Array, "draw param"]:
         """Scaled draws, by importance resampling of draws of the old prior."""
-        draw_key, pick_key = jr.split(key)
-        candidates = self.base.sample(draw_key, CANDIDATES * num_draws)
-        new = jax.vmap(self.log_prob)(candidates)
-        log_weight = new - jax.vmap(self.base.log_prob)(candidates)
+        draw_key, pick_key, shuffle_key = jr.split(key, 3)
+        keys = jr.split(draw_key, CANDIDATES)
+        many = jax.lax.map(lambda k: self.base.sample(k, num_draws), keys)
+        many = many.reshape(-1, many.shape[-1])
+        log_weight = jax.vmap(self.log_prob)(many)
+        log_weight = log_weight - jax.vmap(self.base.log_prob)(many)
         log_weight = jnp.where(jnp.isfinite(log_weight), log_weight, LEAST)
-        return candidates[jr.categorical(pick_key, log_weight, shape=(num_draws,))]
+        share = jnp.cumsum(jax.nn.softmax(log_weight))
+        ticks = (jnp.arange(num_draws) + jr.uniform(pick_key)) / num_draws
+        picked = jnp.clip(jnp.searchsorted(share, ticks), 0, len(many) - 1)
+        return many[jr.permutation(shuffle_key, picked)]
