@@ -19,7 +19,7 @@ from grainlight.catalog.summary import (
 from grainlight.core import RangeError, Samples, Status, status_name
 from grainlight.estimators import PhotometricData
 from grainlight.estimators.shell_model import ShellModel
-from grainlight.evaluation import judge_fit
+from grainlight.evaluation import judge_draws
 from grainlight.photometry import Observation
 from grainlight.sampling.adaptive import adapt_draws
 from grainlight.sampling.amortized import amortized_proposal
@@ -101,6 +101,7 @@ class Worker:
                 "none. Use its prior, make one with `grainlight amortize`, or give "
                 "--method ladder, which runs chains for every object."
             )
+        self.prior_sd = fit.prior.scaled_sd
         sizes = (*SLOTS, len(model.bands))
         self.slots = next(n for n in sizes if n >= min(num_bands, len(model.bands)))
 
@@ -243,20 +244,14 @@ class Worker:
             return row | {"trust": "do not trust"}
         row |= describe_mixture(scaled, checked.gaussians)
         scaled = scaled[: self.settings.num_checked]
-        status = getattr(Status, row["status"])
-        parameters = self.target.parameters
-        samples = Samples(
-            parameters.unscale(jnp.asarray(scaled, float)),
-            jnp.zeros(len(scaled)),
-            status,
-            parameters,
-        )
-        trust = judge_fit(
-            samples,
+        trust = judge_draws(
+            getattr(Status, row["status"]),
+            self.target.parameters,
+            scaled,
             checked.chi_squared,
             observation.num_detected,
             floor_mag=float(POGSON * self.settings.fit.floor),
-            prior_sd=self.settings.fit.prior.scaled_sd,
+            prior_sd=self.prior_sd,
         )
         quantiles = np.quantile(checked.temperature, [0.16, 0.5, 0.84])
         names = ("dust_temperature_q16", "dust_temperature_q50", "dust_temperature_q84")
