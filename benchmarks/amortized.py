@@ -201,6 +201,23 @@ def draw_all(key, posterior, data, floor):
     return np.concatenate(parts), rate
 
 
+def mean_log_density(posterior, theta, data, floor):
+    """Mean of the log-density of the truths: the larger, the better the network."""
+
+    @eqx.filter_jit
+    def given(theta, data, floor):
+        return jax.vmap(posterior.log_prob)(theta, data, floor)
+
+    number = len(theta) // BLOCK * BLOCK
+    parts = [
+        given(
+            *jax.tree.map(lambda leaf, s=s: leaf[s : s + BLOCK], (theta, data, floor))
+        )
+        for s in range(0, number, BLOCK)
+    ]
+    return float(np.mean(np.concatenate(parts)))
+
+
 def describe(name, one):
     """One line of the calibration of one slice."""
     gaps = one["largest_gap"]
@@ -372,6 +389,9 @@ def main() -> None:
         "identity": model.identity,
         "seed": given.seed,
         "draws_a_cpu_second": rate,
+        "mean_log_density": mean_log_density(
+            model.posterior, pool.theta, data, conditions.floor
+        ),
         "amortized": found,
         "weighed": judge_weights(weighed, seconds, masks),
     }
