@@ -40,6 +40,7 @@ from grainlight.sampling.fit import (
 )
 
 BATCH = 32  # objects whose mixtures learn together
+MOST_ROUNDS = 4  # of draws of a mixture
 KEPT = 256  # draws of equal weight that the verdict and the Gaussians are made from
 Method = Literal["amortized", "corrected", "refined", "ladder"]
 METHODS: tuple[Method, ...] = ("amortized", "corrected", "refined", "ladder")
@@ -173,7 +174,7 @@ class Worker:
                 self.target,
                 jax.tree.map(lambda leaf, i=again: leaf[i], data),
                 [weighed[i] for i in again],
-                self._correction,
+                replace(self._correction, most_rounds=MOST_ROUNDS),
             )
             for i, one in zip(some, found, strict=False):
                 if one.passed:

@@ -9,8 +9,9 @@ $$ w_i = \left[ \frac{p(x | \theta_i)\, \pi(\theta_i)}{q_r(\theta_i)}
 with the largest $\beta_r \le 1$ that leaves them worth a part of their number. The
 next $q_{r+1}$ is a mixture fitted to draws that are picked by these weights and, for an
 eighth, to draws of the amortized posterior as they came, which are the wider ones. The
-last draws alone are the answer: their mixture is fixed before they are made, so that
-their weights, efficiency, k-hat and evidence are those of plain importance sampling.
+last mixture alone answers, in several rounds if need be: it is fixed before these draws
+are made, so that their weights, efficiency, k-hat and evidence are those of plain
+importance sampling.
 
 References:
     Cappé et al. (2008), Statistics and Computing 18, 447 (population Monte Carlo);
@@ -31,7 +32,7 @@ from grainlight.sampling.anneal import next_beta
 from grainlight.sampling.correction import (
     CorrectionSettings,
     Weighed,
-    judge_weights,
+    gather_rounds,
     padded_size,
 )
 from grainlight.sampling.mixture import Mixture, fit_mixture
@@ -63,13 +64,12 @@ def adapt_draws(
         weighed: Amortized draws of each, weighed.
         settings: How it is done, and what the weights must pass.
     """
-    number, size = len(weighed), padded_size(len(weighed))
-    count = settings.adapt_draws
+    number, count = len(weighed), settings.adapt_draws
     rows = [_first_draws(one, count) for one in weighed]
     theta, log_weight = (np.stack(part) for part in zip(*rows, strict=True))
-    padded = np.resize(np.arange(number), size)
     keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(number))
-    found = _adapt(
+    padded = np.resize(np.arange(number), padded_size(number))
+    mixtures = _learn(
         keys[padded],
         target,
         jax.tree.map(lambda leaf: leaf[padded], data),
@@ -77,13 +77,20 @@ def adapt_draws(
         jnp.asarray(log_weight[padded], jnp.float32),
         settings.adapt_rounds,
         settings.num_components,
-        settings.num_draws,
     )
-    scaled, logs = (np.asarray(part, float)[:number] for part in found)
-    return [
-        judge_weights(one, w, settings, rung="refined")
-        for one, w in zip(scaled, logs, strict=True)
-    ]
+
+    def one_round(members: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+        some = np.resize(members, padded_size(members.size))
+        found = _draw_all(
+            jax.vmap(lambda k: jr.fold_in(k, step))(keys[some]),
+            target,
+            *jax.tree.map(lambda leaf: leaf[some], (data, mixtures)),
+            settings.num_draws,
+        )
+        scaled, logs = (np.asarray(part, float)[: members.size] for part in found)
+        return scaled, logs
+
+    return gather_rounds(number, one_round, settings, rung="refined")
 
 
 def _first_draws(one: Weighed, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +110,7 @@ def _first_draws(one: Weighed, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @eqx.filter_jit
-def _adapt(
+def _learn(
     keys: Key[Array, " object"],
     target: Target,
     data: Any,
@@ -111,12 +118,11 @@ def _adapt(
     log_weight: Float[Array, "object draw"],
     rounds: int,
     num_components: int,
-    num_draws: int,
-) -> tuple[Float[Array, "object last param"], Float[Array, "object last"]]:
-    """Scaled draws of the last mixture of every object, and their log-weights."""
+) -> Mixture:
+    """The last mixture of every object."""
     count = theta.shape[1]
 
-    def one_object(given: Any) -> tuple[Array, Array]:
+    def one_object(given: Any) -> Mixture:
         key, one, scaled, first = given
         raw = target.parameters.unconstrain(scaled)
 
@@ -132,13 +138,29 @@ def _adapt(
             y, log_weight = _draw(draw_key, target, one, mixture, count)
             return learn(learn_key, y, log_weight), None
 
-        first_key, last_key, round_key = jr.split(key, 3)
+        first_key, round_key = jr.split(key)
         start = learn(first_key, raw, first)
-        mixture, _ = jax.lax.scan(one_round, start, jr.split(round_key, rounds))
-        y, last = _draw(last_key, target, one, mixture, num_draws)
-        return target.parameters.constrain(y), last
+        return jax.lax.scan(one_round, start, jr.split(round_key, rounds))[0]
 
     return jax.lax.map(one_object, (keys, data, theta, log_weight))
+
+
+@eqx.filter_jit
+def _draw_all(
+    keys: Key[Array, " object"],
+    target: Target,
+    data: Any,
+    mixtures: Mixture,
+    num_draws: int,
+) -> tuple[Float[Array, "object draw param"], Float[Array, "object draw"]]:
+    """Scaled draws of the mixture of every object, and their log-weights."""
+
+    def one_object(given: Any) -> tuple[Array, Array]:
+        key, one, mixture = given
+        y, log_weight = _draw(key, target, one, mixture, num_draws)
+        return target.parameters.constrain(y), log_weight
+
+    return jax.lax.map(one_object, (keys, data, mixtures))
 
 
 def _pick(key: Key[Array, ""], log_weight: Float[Array, " draw"], count: int) -> Array:

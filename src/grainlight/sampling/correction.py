@@ -12,6 +12,7 @@ References:
     Dax et al. (2023), arXiv:2210.05686; Vehtari et al. (2024), JMLR 25, 72 (k-hat).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -119,14 +120,39 @@ def weigh_draws(
     settings = settings or CorrectionSettings()
     number = jax.tree.leaves(data)[0].shape[0]
     keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(number))
+
+    def one_round(members: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+        return _one_round(
+            keys, target, proposal, data, members, settings.num_draws, step
+        )
+
+    return gather_rounds(number, one_round, settings)
+
+
+def gather_rounds(
+    number: int,
+    one_round: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]],
+    settings: CorrectionSettings,
+    *,
+    rung: str = "corrected",
+) -> list[Weighed]:
+    """Weighed draws of every object, in more rounds where they help.
+
+    Args:
+        number: Objects.
+        one_round: Scaled draws and log-weights of some objects, given their places and
+            the number of the round.
+        settings: How many rounds, and what the weights must pass.
+        rung: The step of the ladder that makes them.
+    """
     found: list[Weighed | None] = [None] * number
     again = np.arange(number)
     for step in range(settings.most_rounds):
-        theta, log_weight = _one_round(
-            keys, target, proposal, data, again, settings.num_draws, step
-        )
+        theta, log_weight = one_round(again, step)
         for place, i in enumerate(again):
-            found[i] = _joined(found[i], theta[place], log_weight[place], settings)
+            found[i] = _joined(
+                found[i], theta[place], log_weight[place], settings, rung
+            )
         again = np.array([i for i in again if _worth_more(found[i], settings)], int)
         if again.size == 0:
             break
@@ -217,28 +243,11 @@ def _joined(
     theta: np.ndarray,
     log_weight: np.ndarray,
     settings: CorrectionSettings,
+    rung: str,
 ) -> Weighed:
     if before is not None:
         theta = np.concatenate([before.theta, theta])
         log_weight = np.concatenate([before.log_weight, log_weight])
-    return judge_weights(theta, log_weight, settings)
-
-
-def judge_weights(
-    theta: Float[np.ndarray, "draw param"],
-    log_weight: Float[np.ndarray, " draw"],
-    settings: CorrectionSettings,
-    *,
-    rung: str = "corrected",
-) -> Weighed:
-    """Whether weighed draws make a posterior.
-
-    Args:
-        theta: Scaled draws.
-        log_weight: Their log-weights.
-        settings: What they must pass.
-        rung: The step of the ladder that made them.
-    """
     certificate = replace(certify(log_weight), rung=rung)
     passed = certificate.num_effective >= settings.least_effective
     passed = passed and certificate.shape < settings.largest_shape
