@@ -6,16 +6,22 @@ have tempered weights
 $$ w_i = \left[ \frac{p(x | \theta_i)\, \pi(\theta_i)}{q_r(\theta_i)}
    \right]^{\beta_r} , $$
 
-with the largest $\beta_r \le 1$ that leaves them worth a part of their number. The
-next $q_{r+1}$ is a mixture fitted to draws that are picked by these weights and, for an
-eighth, to draws of the amortized posterior as they came, which are the wider ones. The
-last mixture alone answers, in several rounds if need be: it is fixed before these draws
-are made, so that their weights, efficiency, k-hat and evidence are those of plain
-importance sampling.
+with the largest $\beta_r \le 1$ that leaves them worth a part of their number. A
+mixture $m_{r+1}$ is fitted to draws that are picked by these weights and, for an
+eighth, to draws of the amortized posterior as they came, which are the wider ones. Half
+of the draws of a round come from the latest mixture, the others from all before,
+
+$$ q_r = \tfrac12 m_r + \frac{1}{2 r} \sum_{s < r} m_s , $$
+
+which learned from tempered weights and are wider: where the latest one is too narrow,
+which its own weights could not tell, theirs do. The last of these alone answers, in
+several rounds if need be: it is fixed before these draws are made, so that their
+weights, efficiency, k-hat and evidence are those of plain importance sampling.
 
 References:
     Cappé et al. (2008), Statistics and Computing 18, 447 (population Monte Carlo);
-    Koblents & Miguez (2015), Statistics and Computing 25, 407 (tempered weights).
+    Koblents & Miguez (2015), Statistics and Computing 25, 407 (tempered weights);
+    Owen & Zhou (2000), JASA 95, 135 (mixtures that keep weights bounded).
 """
 
 from collections.abc import Sequence
@@ -26,7 +32,8 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, Int, Key
 
 from grainlight.sampling.anneal import next_beta
 from grainlight.sampling.correction import (
@@ -119,7 +126,7 @@ def _learn(
     rounds: int,
     num_components: int,
 ) -> Mixture:
-    """The last mixture of every object."""
+    """The mixtures of all rounds of every object, the last one last."""
     count = theta.shape[1]
 
     def one_object(given: Any) -> Mixture:
@@ -133,14 +140,23 @@ def _learn(
             keep = (jnp.arange(count) < RAW_SHARE * count)[:, None]
             return fit_mixture(fit_key, jnp.where(keep, some, picked), num_components)
 
-        def one_round(mixture: Mixture, key: Array) -> tuple[Mixture, None]:
+        def one_round(mixtures: Mixture, step: tuple) -> tuple[Mixture, None]:
+            number, key = step
             draw_key, learn_key = jr.split(key)
-            y, log_weight = _draw(draw_key, target, one, mixture, count)
-            return learn(learn_key, y, log_weight), None
+            shares = _log_shares(rounds + 1, number)
+            y, log_weight = _draw(draw_key, target, one, mixtures, shares, count)
+            new = learn(learn_key, y, log_weight)
+            return jax.tree.map(
+                lambda m, n: m.at[number + 1].set(n), mixtures, new
+            ), None
 
         first_key, round_key = jr.split(key)
         start = learn(first_key, raw, first)
-        return jax.lax.scan(one_round, start, jr.split(round_key, rounds))[0]
+        every = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (rounds + 1, *leaf.shape)), start
+        )
+        steps = (jnp.arange(rounds), jr.split(round_key, rounds))
+        return jax.lax.scan(one_round, every, steps)[0]
 
     return jax.lax.map(one_object, (keys, data, theta, log_weight))
 
@@ -153,14 +169,24 @@ def _draw_all(
     mixtures: Mixture,
     num_draws: int,
 ) -> tuple[Float[Array, "object draw param"], Float[Array, "object draw"]]:
-    """Scaled draws of the mixture of every object, and their log-weights."""
+    """Scaled draws from the mixtures of every object, and their log-weights."""
+    rounds = mixtures.log_weight.shape[1]
+    shares = _log_shares(rounds, jnp.asarray(rounds - 1))
 
     def one_object(given: Any) -> tuple[Array, Array]:
-        key, one, mixture = given
-        y, log_weight = _draw(key, target, one, mixture, num_draws)
+        key, one, every = given
+        y, log_weight = _draw(key, target, one, every, shares, num_draws)
         return target.parameters.constrain(y), log_weight
 
     return jax.lax.map(one_object, (keys, data, mixtures))
+
+
+def _log_shares(total: int, last: Int[Array, ""]) -> Float[Array, " round"]:
+    """Log of the share of every mixture: half is the last one's, none a later one's."""
+    place = jnp.arange(total)
+    before = jnp.where(place < last, -jnp.log(2.0 * jnp.maximum(last, 1)), -jnp.inf)
+    own = jnp.where(last > 0, -jnp.log(2.0), 0.0)
+    return jnp.where(place == last, own, before)
 
 
 def _pick(key: Key[Array, ""], log_weight: Float[Array, " draw"], count: int) -> Array:
@@ -172,14 +198,22 @@ def _pick(key: Key[Array, ""], log_weight: Float[Array, " draw"], count: int) ->
 
 
 def _draw(
-    key: Key[Array, ""], target: Target, data: Any, mixture: Mixture, num_draws: int
+    key: Key[Array, ""],
+    target: Target,
+    data: Any,
+    mixtures: Mixture,
+    log_share: Float[Array, " round"],
+    num_draws: int,
 ) -> tuple[Float[Array, "draw param"], Float[Array, " draw"]]:
-    """Unconstrained draws of a mixture, and their log-weights."""
+    """Unconstrained draws from mixtures with these shares, and their log-weights."""
 
     def one(key: Array) -> tuple[Array, Array]:
-        y = mixture.sample(key)
+        pick_key, draw_key = jr.split(key)
+        pick = jr.categorical(pick_key, log_share)
+        y = jax.tree.map(lambda leaf: leaf[pick], mixtures).sample(draw_key)
         density = log_density(target, data, y)
-        log_weight = density.posterior - mixture.log_prob(y)
+        each = jax.vmap(lambda mixture: mixture.log_prob(y))(mixtures)
+        log_weight = density.posterior - logsumexp(each + log_share)
         good = density.finite & jnp.isfinite(log_weight)
         return y, jnp.where(good, log_weight, -jnp.inf)
 
