@@ -140,23 +140,21 @@ def _learn(
             keep = (jnp.arange(count) < RAW_SHARE * count)[:, None]
             return fit_mixture(fit_key, jnp.where(keep, some, picked), num_components)
 
-        def one_round(mixtures: Mixture, step: tuple) -> tuple[Mixture, None]:
-            number, key = step
-            draw_key, learn_key = jr.split(key)
+        def one_round(state: tuple, step: tuple) -> tuple[tuple, None]:
+            (mixtures, y, log_weight), (number, key) = state, step
+            learn_key, draw_key = jr.split(key)
+            new = learn(learn_key, y, log_weight)
+            mixtures = jax.tree.map(lambda m, n: m.at[number].set(n), mixtures, new)
             shares = _log_shares(rounds + 1, number)
             y, log_weight = _draw(draw_key, target, one, mixtures, shares, count)
-            new = learn(learn_key, y, log_weight)
-            return jax.tree.map(
-                lambda m, n: m.at[number + 1].set(n), mixtures, new
-            ), None
+            return (mixtures, y, log_weight), None
 
-        first_key, round_key = jr.split(key)
-        start = learn(first_key, raw, first)
-        every = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (rounds + 1, *leaf.shape)), start
+        blank = jax.tree.map(
+            lambda leaf: jnp.zeros((rounds + 1, *leaf.shape), leaf.dtype),
+            jax.eval_shape(learn, key, raw, first),
         )
-        steps = (jnp.arange(rounds), jr.split(round_key, rounds))
-        return jax.lax.scan(one_round, every, steps)[0]
+        steps = (jnp.arange(rounds + 1), jr.split(key, rounds + 1))
+        return jax.lax.scan(one_round, (blank, raw, first), steps)[0][0]
 
     return jax.lax.map(one_object, (keys, data, theta, log_weight))
 
@@ -213,6 +211,7 @@ def _draw(
         y = jax.tree.map(lambda leaf: leaf[pick], mixtures).sample(draw_key)
         density = log_density(target, data, y)
         each = jax.vmap(lambda mixture: mixture.log_prob(y))(mixtures)
+        each = jnp.where(jnp.isfinite(log_share), each, -jnp.inf)
         log_weight = density.posterior - logsumexp(each + log_share)
         good = density.finite & jnp.isfinite(log_weight)
         return y, jnp.where(good, log_weight, -jnp.inf)
