@@ -382,8 +382,6 @@ def main() -> None:
     }
     for name, one in found.items():
         print(describe(name, one), flush=True)
-    few = jax.tree.map(lambda leaf: leaf[: given.weighed], (data, conditions.floor))
-    weighed, target, seconds = weigh(keys[3], model, few, given.draws)
     result = {
         "model": given.model,
         "identity": model.identity,
@@ -393,9 +391,17 @@ def main() -> None:
             model.posterior, pool.theta, data, conditions.floor
         ),
         "amortized": found,
-        "weighed": judge_weights(weighed, seconds, masks),
     }
+    print("mean log-density of the truths", result["mean_log_density"], flush=True)
+    few = jax.tree.map(lambda leaf: leaf[: given.weighed], (data, conditions.floor))
+    weighed, target, seconds = weigh(keys[3], model, few, given.draws)
+    result["weighed"] = judge_weights(weighed, seconds, masks)
+    print(json.dumps(result["weighed"], indent=1), flush=True)
+    save(given.out, result)
     efficiency = np.array([one.certificate.efficiency for one in weighed])
+    error = np.asarray(conditions.error)[: len(weighed)]
+    rank = np.sum(draws < truth[:, None], axis=1)
+    plot(given.out / "amortized.png", found, rank, efficiency, error)
     weighed, result["refined"] = refine(jr.fold_in(keys[3], 1), target, few, weighed)
     print(json.dumps(result["refined"], indent=1), flush=True)
     passed = np.array([one.passed for one in weighed])
@@ -406,15 +412,18 @@ def main() -> None:
             corrected, truth[: len(weighed)], passed, keys[4], bounds
         )
         print(describe("corrected", result["corrected"]), flush=True)
-    print(json.dumps(result["weighed"], indent=1), flush=True)
+    save(given.out, result)
     if given.chains:
         result["agreement"] = agree(keys[5], target, few, weighed, given.chains)
         print(json.dumps(result["agreement"], indent=1), flush=True)
-    (given.out / "amortized.json").write_text(json.dumps(result, indent=1))
-    (given.out / "slices.md").write_text(tabulate(found, result["weighed"]))
-    error = np.asarray(conditions.error)[: len(weighed)]
-    rank = np.sum(draws < truth[:, None], axis=1)
-    plot(given.out / "amortized.png", found, rank, efficiency, error)
+        save(given.out, result)
+
+
+def save(folder, result):
+    """Write what is known so far."""
+    (folder / "amortized.json").write_text(json.dumps(result, indent=1))
+    table = tabulate(result["amortized"], result["weighed"])
+    (folder / "slices.md").write_text(table)
 
 
 if __name__ == "__main__":

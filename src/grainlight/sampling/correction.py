@@ -64,7 +64,7 @@ class CorrectionSettings:
     hopeful: float = 0.01
     least_effective: float = 400.0
     largest_shape: float = LARGEST_SHAPE
-    adapt_rounds: int = 6
+    adapt_rounds: int = 10
     adapt_draws: int = 2048
     num_components: int = 16
 
