@@ -39,7 +39,6 @@ def test_a_posterior_is_trained_and_trained_on(
     assert "the posterior is in" in shown
     first = ShellModel.load(folder).posterior
     assert first.prior == "thesis2023"
-    shutil.rmtree(folder / "checkpoints")
     monkeypatch.setattr(amortize, "AmortizedSizes", partial(TINY, widths=(8, 8)))
     assert grainlight(*words, "--batch-size", 50, "--onward")[0] == 0
     second = ShellModel.load(folder).posterior

@@ -39,7 +39,7 @@ from grainlight.sampling.fit import (
     sample_objects,
 )
 
-BATCH = 32  # objects whose mixtures learn together
+BATCH = 8  # objects whose mixtures learn together
 MOST_ROUNDS = 4  # of draws of a mixture
 KEPT = 256  # draws of equal weight that the verdict and the Gaussians are made from
 Method = Literal["amortized", "corrected", "refined", "ladder"]

@@ -48,6 +48,7 @@ def amortize(
     settings = TrainingSettings(
         num_epochs=1000,
         batch_size=batch_size,
+        learning_rate=8e-4 if onward else 1e-3,
         time_limit_s=60 * minutes,
         anneal_fraction=0.1,
     )

@@ -37,6 +37,7 @@ from grainlight.simulators import SHELL_PARAMETERS, ShellPrior, named_prior
 
 #: Magnitudes beyond this are never detected, and do not shape the summary.
 FAINTEST_SEEN = 38.0
+ONWARD = "onward"  # folder of the checkpoints of a run that starts from another
 BLOCK = 4096  # objects whose magnitudes are drawn together
 STANDARDIZE = 20_000  # objects that inputs are standardized on
 
@@ -222,7 +223,9 @@ def train_shell_posterior(
         (held.theta, held.redshift, held.magnitude),
         settings,
         augment=observe_afresh(Observing.of_bands(model.bands), blank.summary),
-        folder=Path(folder) / "checkpoints" / POSTERIOR,
+        folder=Path(folder)
+        / "checkpoints"
+        / (ONWARD if start is not None else POSTERIOR),
         progress=progress,
     )
     if trained.record.stopped != "interrupted":
