@@ -167,8 +167,6 @@ def test_tables_that_cannot_be_read_are_refused(tmp_path):
         CatalogSettings(num_draws=10)
     with pytest.raises(RangeError, match="64 draws"):
         CatalogSettings(num_draws=10, method="amortized")
-    with pytest.raises(RangeError, match="ladder"):
-        CatalogSettings(method="magic")
 
 
 def test_a_prior_without_amortized_posterior_needs_chains(shell_model_folder, tmp_path):
