@@ -249,7 +249,7 @@ class Worker:
             getattr(Status, row["status"]),
             self.target.parameters,
             scaled,
-            checked.chi_squared,
+            np.asarray(checked.chi_squared),
             observation.num_detected,
             floor_mag=float(POGSON * self.settings.fit.floor),
             prior_sd=self.prior_sd,
