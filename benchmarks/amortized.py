@@ -8,8 +8,10 @@ Objects are drawn from the prior and the likelihood of the model, and observed a
 as it is: ranks of the truth, coverage of central intervals, coverage around random
 points (TARP), in slices by number of bands, error and share of limits. Of the first
 `--weighed` objects: efficiency of the importance weights, Pareto k-hat, the same
-calibration after the correction, and the seconds that each takes. Of `--chains` objects
-that passed: a classifier between corrected draws and chains from the prior (C2ST).
+calibration after the correction, and the seconds that each takes; of those that fail,
+what the mixture makes that learns from them. Of `--chains` objects that passed: a
+classifier between their draws and chains from the prior (C2ST), and the distance of the
+quantiles in posterior standard deviations.
 """
 
 import argparse
@@ -33,6 +35,7 @@ from grainlight.estimators.random_observing import Observing
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.evaluation import Ranks, measure_coverage, measure_expected_coverage
 from grainlight.evaluation.two_sample import classify_samples
+from grainlight.sampling.adaptive import adapt_draws
 from grainlight.sampling.correction import CorrectionSettings, resample, weigh_draws
 from grainlight.sampling.fit import PhotometricTarget
 from grainlight.sampling.prior import PriorChoice
@@ -42,6 +45,7 @@ from grainlight.simulators import SHELL_PARAMETERS, named_prior
 NUM_DRAWS = 399
 NARROWED = 0.7  # width of the posteriors of the negative control
 BLOCK = 250  # objects drawn for together
+BATCH = 8  # objects whose mixtures learn together
 
 
 class FloorTarget(eqx.Module):
@@ -98,10 +102,13 @@ def observe(key, model, prior, number):
     return pool, data, conditions
 
 
-def slices(conditions, data):
+def slices(conditions, data, model_bands):
     """Which objects are in which slice."""
     bands = np.asarray(conditions.mask).sum(axis=1)
     error = np.asarray(conditions.error)
+    miri = np.array(["MIRI" in band for band in model_bands])
+    has_miri = np.asarray(conditions.mask)[:, miri].any(axis=1)
+    has_nircam = np.asarray(conditions.mask)[:, ~miri].any(axis=1)
     limits = (np.asarray(data.kind) == Kind.limit).sum(axis=1) / bands
     return {
         "all": bands > 0,
@@ -111,6 +118,12 @@ def slices(conditions, data):
         "error below 0.03 mag": error < 0.03,
         "error 0.03-0.15 mag": (error >= 0.03) & (error < 0.15),
         "error above 0.15 mag": error >= 0.15,
+        "error 0.05-0.1 mag, floor above 0.04 mag": (error >= 0.05)
+        & (error < 0.1)
+        & (np.asarray(conditions.floor) > 0.04),
+        "error below 0.015 mag": error < 0.015,
+        "NIRCam alone": ~has_miri,
+        "MIRI alone": ~has_nircam,
         "no limits": limits == 0,
         "up to half limits": (limits > 0) & (limits <= 0.5),
         "more limits": limits > 0.5,
@@ -188,6 +201,23 @@ def draw_all(key, posterior, data, floor):
     return np.concatenate(parts), rate
 
 
+def mean_log_density(posterior, theta, data, floor):
+    """Mean of the log-density of the truths: the larger, the better the network."""
+
+    @eqx.filter_jit
+    def given(theta, data, floor):
+        return jax.vmap(posterior.log_prob)(theta, data, floor)
+
+    number = len(theta) // BLOCK * BLOCK
+    parts = [
+        given(
+            *jax.tree.map(lambda leaf, s=s: leaf[s : s + BLOCK], (theta, data, floor))
+        )
+        for s in range(0, number, BLOCK)
+    ]
+    return float(np.mean(np.concatenate(parts)))
+
+
 def describe(name, one):
     """One line of the calibration of one slice."""
     gaps = one["largest_gap"]
@@ -197,6 +227,23 @@ def describe(name, one):
         f"ranks p = {one['rank_pvalue']:.2g}, control {one['control_pvalue']:.1g}, "
         f"TARP gap {one['tarp_gap']:+.3f}"
     )
+
+
+def tabulate(found, judged):
+    """The slices as a table in Markdown."""
+    lines = [
+        "| slice | objects | off at 68 % | at 95 % | ranks p | TARP | efficiency |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, one in found.items():
+        gaps, weights = one["largest_gap"], judged["slices"].get(name)
+        worth = f"{100 * weights['median_efficiency']:.0f} %" if weights else "-"
+        lines.append(
+            f"| {name} | {one['objects']} | {100 * gaps['0.68']:.1f} | "
+            f"{100 * gaps['0.95']:.1f} | {one['rank_pvalue']:.2g} | "
+            f"{100 * one['tarp_gap']:+.1f} | {worth} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def weigh(key, model, few, num_draws):
@@ -217,6 +264,36 @@ def weigh(key, model, few, num_draws):
     weighed = weigh_draws(key, target, proposal, few, settings)
     seconds = (time.process_time() - cpu) / len(weighed)
     return weighed, target, seconds
+
+
+def refine(key, target, few, weighed):
+    """The same with what a mixture makes of those that failed, and its seconds."""
+    left = [i for i, one in enumerate(weighed) if not one.passed and one.is_finite]
+    left = left[: len(left) // BATCH * BATCH]
+    done, seconds = list(weighed), []
+    for start in range(0, len(left), BATCH):
+        batch = left[start : start + BATCH]
+        some = jax.tree.map(lambda leaf, i=batch: leaf[np.array(i)], few)
+        cpu = time.process_time()
+        found = adapt_draws(
+            jr.fold_in(key, start),
+            target,
+            some,
+            [weighed[i] for i in batch],
+            CorrectionSettings(),
+        )
+        seconds.append((time.process_time() - cpu) / BATCH)
+        for i, one in zip(batch, found, strict=True):
+            done[i] = one
+    efficiency = [done[i].certificate.efficiency for i in left]
+    passed = [done[i].passed for i in left]
+    return done, {
+        "objects": len(left),
+        "passed": float(np.mean(passed)) if left else None,
+        "median_efficiency": float(np.median(efficiency)) if left else None,
+        "cpu_seconds_an_object": float(np.median(seconds[1:] or seconds or [0])),
+        "share_answered": float(np.mean([one.passed for one in done])),
+    }
 
 
 def judge_weights(weighed, seconds, masks):
@@ -251,14 +328,24 @@ def agree(key, target, few, weighed, number):
     chains = sample_posterior(key, target, some)
     seconds = (time.process_time() - cpu) / len(chosen)
     generator = np.random.default_rng(0)
-    found = []
+    found, apart = [], []
     for i, samples in zip(chosen, chains, strict=True):
         scaled = np.asarray(target.parameters.scale(samples.theta), float)[::4]
         mine = resample(generator, weighed[i], len(scaled))
         test = classify_samples(jr.fold_in(key, i), mine, scaled)
         found.append(test.accuracy)
+        levels = [0.16, 0.5, 0.84]
+        gap = np.quantile(mine, levels, axis=0) - np.quantile(scaled, levels, axis=0)
+        apart.append(float(np.abs(gap / scaled.std(axis=0)).max()))
     statuses = Counter(status_name(samples.status) for samples in chains)
-    return {"c2st": found, "statuses": statuses, "chains_cpu_seconds": seconds}
+    return {
+        "c2st": found,
+        "median_c2st": float(np.median(found)),
+        "largest_quantile_gap_sd": apart,
+        "median_quantile_gap_sd": float(np.median(apart)),
+        "statuses": statuses,
+        "chains_cpu_seconds": seconds,
+    }
 
 
 def arguments():
@@ -285,7 +372,9 @@ def main() -> None:
     bounds = np.asarray([support.lower, support.upper])
     draws, rate = draw_all(keys[1], model.posterior, data, conditions.floor)
     truth = np.asarray(pool.theta, float)[: len(draws)]
-    masks = {n: m[: len(draws)] for n, m in slices(conditions, data).items()}
+    masks = {
+        n: m[: len(draws)] for n, m in slices(conditions, data, model.bands).items()
+    }
     found = {
         name: calibration(draws, truth, mask, keys[2], bounds)
         for name, mask in masks.items()
@@ -293,16 +382,28 @@ def main() -> None:
     }
     for name, one in found.items():
         print(describe(name, one), flush=True)
-    few = jax.tree.map(lambda leaf: leaf[: given.weighed], (data, conditions.floor))
-    weighed, target, seconds = weigh(keys[3], model, few, given.draws)
     result = {
         "model": given.model,
         "identity": model.identity,
         "seed": given.seed,
         "draws_a_cpu_second": rate,
+        "mean_log_density": mean_log_density(
+            model.posterior, pool.theta, data, conditions.floor
+        ),
         "amortized": found,
-        "weighed": judge_weights(weighed, seconds, masks),
     }
+    print("mean log-density of the truths", result["mean_log_density"], flush=True)
+    few = jax.tree.map(lambda leaf: leaf[: given.weighed], (data, conditions.floor))
+    weighed, target, seconds = weigh(keys[3], model, few, given.draws)
+    result["weighed"] = judge_weights(weighed, seconds, masks)
+    print(json.dumps(result["weighed"], indent=1), flush=True)
+    save(given.out, result)
+    efficiency = np.array([one.certificate.efficiency for one in weighed])
+    error = np.asarray(conditions.error)[: len(weighed)]
+    rank = np.sum(draws < truth[:, None], axis=1)
+    plot(given.out / "amortized.png", found, rank, efficiency, error)
+    weighed, result["refined"] = refine(jr.fold_in(keys[3], 1), target, few, weighed)
+    print(json.dumps(result["refined"], indent=1), flush=True)
     passed = np.array([one.passed for one in weighed])
     if passed.sum() >= 50:
         generator = np.random.default_rng(given.seed)
@@ -311,15 +412,18 @@ def main() -> None:
             corrected, truth[: len(weighed)], passed, keys[4], bounds
         )
         print(describe("corrected", result["corrected"]), flush=True)
-    print(json.dumps(result["weighed"], indent=1), flush=True)
+    save(given.out, result)
     if given.chains:
         result["agreement"] = agree(keys[5], target, few, weighed, given.chains)
         print(json.dumps(result["agreement"], indent=1), flush=True)
-    (given.out / "amortized.json").write_text(json.dumps(result, indent=1))
-    efficiency = np.array([one.certificate.efficiency for one in weighed])
-    error = np.asarray(conditions.error)[: len(weighed)]
-    rank = np.sum(draws < truth[:, None], axis=1)
-    plot(given.out / "amortized.png", found, rank, efficiency, error)
+        save(given.out, result)
+
+
+def save(folder, result):
+    """Write what is known so far."""
+    (folder / "amortized.json").write_text(json.dumps(result, indent=1))
+    table = tabulate(result["amortized"], result["weighed"])
+    (folder / "slices.md").write_text(table)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ grainlight train "$folder/clumps" --smooth "$folder/smooth" --out "$folder/model
     --epochs 1000 --seed 1
 
 grainlight amortize "$folder/model" --minutes 45 --seed 1
+grainlight amortize "$folder/model" --onward --draws 500000 --minutes 62 --seed 11
 
 for part in . outcomes density posterior clumps clumps/outcomes clumps/density; do
     mkdir -p "$package/$part"

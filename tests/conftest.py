@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -50,11 +51,21 @@ from grainlight.estimators import (  # noqa: E402
     EffectiveShell,
     Emulator,
     FlowDensity,
+    FlowPosterior,
     GaussianLikelihood,
     Inputs,
+    PhotometricPosterior,
+    Scaling,
+    Support,
     save_estimator,
 )
-from grainlight.estimators.shell_model import density_bounds  # noqa: E402
+from grainlight.estimators.amortized_training import support_of  # noqa: E402
+from grainlight.estimators.band_summary import BandSummary  # noqa: E402
+from grainlight.estimators.photometric_posterior import (  # noqa: E402
+    NUM_CHANNELS,
+    NUM_KNOWN,
+)
+from grainlight.estimators.shell_model import POSTERIOR, density_bounds  # noqa: E402
 from grainlight.photometry import jwst_filters  # noqa: E402
 from grainlight.simulators import (  # noqa: E402
     SHELL_PARAMETERS,
@@ -194,6 +205,28 @@ def _save_clumps(folder, shells, likelihood, outcomes, meta):
 def shell_model_folder(tmp_path_factory) -> Path:
     """An untrained model of smooth shells."""
     return untrained_model(tmp_path_factory.mktemp("model") / "a model")
+
+
+@pytest.fixture(scope="session")
+def amortized_model_folder(shell_model_folder, tmp_path_factory) -> Path:
+    """The same with an amortized posterior, untrained as well."""
+    folder = tmp_path_factory.mktemp("amortized") / "model"
+    shutil.copytree(shell_model_folder, folder)
+    sizes = (6, 38 * NUM_CHANNELS, NUM_KNOWN + 2 * 3)
+    inner = FlowPosterior(
+        jr.key(1),
+        Support.between(*support_of("thesis2023")),
+        *(Scaling.identity(size) for size in sizes),
+        num_channels=NUM_CHANNELS,
+        widths=(8,),
+        num_context=4,
+        num_layers=2,
+        width=8,
+    )
+    summary = BandSummary.blank(38, 3)
+    posterior = PhotometricPosterior(summary, inner, "thesis2023", 0.12, 2.0)
+    save_estimator(folder / POSTERIOR, posterior)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A table with good and broken rows, by a posterior that was hardly trained."""
 
 import json
-import shutil
 
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pytest
 from astropy.table import Table
 
 from grainlight.catalog import CatalogSettings, open_source, run_catalog
-from grainlight.catalog.summary import summarize
+from grainlight.catalog.summary import describe_mixture, summarize
 from grainlight.catalog.tables import names_of
 from grainlight.core import (
     FileFormatError,
@@ -20,34 +20,16 @@ from grainlight.core import (
     Parameters,
     RangeError,
 )
-from grainlight.estimators import TrainingSettings
-from grainlight.estimators.amortized_training import (
-    AmortizedSizes,
-    train_shell_posterior,
-)
 from grainlight.estimators.shell_model import ShellModel
+from grainlight.sampling.mixture import fit_gaussians
 
-TINY = AmortizedSizes(
-    num_draws=600,
-    num_held=100,
-    num_components=3,
-    widths=(8,),
-    num_context=4,
-    num_layers=2,
-    width=8,
-)
 FEW = CatalogSettings(num_draws=800, rows=4)
 BANDS = ("F560W", "F1000W", "F2100W")
 
 
 @pytest.fixture(scope="module")
-def model(shell_model_folder, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("amortized") / "model"
-    shutil.copytree(shell_model_folder, folder)
-    settings = TrainingSettings(num_epochs=2, batch_size=100)
-    blank = ShellModel.load(folder)
-    train_shell_posterior(jr.key(1), blank, folder, settings, sizes=TINY)
-    return ShellModel.load(folder)
+def model(amortized_model_folder):
+    return ShellModel.load(amortized_model_folder)
 
 
 def columns():
@@ -117,6 +99,8 @@ def test_every_row_has_its_status_and_a_killed_run_goes_on(model, tmp_path):
     assert 1e-6 < masses[0]
     assert masses[-1] < 0.1
     assert len(good["covariance"]) == 21
+    assert sum(good["mixture_weight"]) == pytest.approx(1, abs=1e-5)
+    assert len(good["mixture_mean"]) == 6 * len(good["mixture_weight"])
     assert good["num_detected"] == 3
     assert rows[6]["num_limits"] == 3
     assert sum(run.status.values()) == 10
@@ -132,6 +116,21 @@ def test_every_row_has_its_status_and_a_killed_run_goes_on(model, tmp_path):
     assert stated["source"]["num_rows"] == 10
     with pytest.raises(OutputExistsError, match="something else"):
         run_catalog(1, model, source, tmp_path, FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "rungs"),
+    [("amortized", {"amortized"}), ("refined", {"corrected", "refined"})],
+)
+def test_a_method_says_how_its_rows_came(model, tmp_path, method, rungs):
+    path, out = tmp_path / "table.parquet", tmp_path / "out"
+    pq.write_table(pa.table(columns()), path)
+    settings = CatalogSettings(num_draws=800, rows=16, method=method)
+    run_catalog(1, model, open_source(path), out, settings)
+    rows = results(out)
+    assert {row["rung"] for i, row in enumerate(rows) if i not in BROKEN} <= rungs
+    assert all(rows[i]["dust_mass_q50"] > 0 for i in (0, 3, 6, 9))
 
 
 def test_tables_of_every_kind_give_the_same_cells(tmp_path):
@@ -155,7 +154,7 @@ def test_tables_of_every_kind_give_the_same_cells(tmp_path):
             np.testing.assert_allclose(cells, expected)
 
 
-def test_tables_that_cannot_be_read_are_refused(tmp_path, model):
+def test_tables_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(FileFormatError, match="no file there"):
         open_source(tmp_path / "nothing.fits")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and nothing else")
@@ -166,14 +165,34 @@ def test_tables_that_cannot_be_read_are_refused(tmp_path, model):
         open_source(tmp_path / "broken.fits")
     with pytest.raises(RangeError, match="800 draws"):
         CatalogSettings(num_draws=10)
+    with pytest.raises(RangeError, match="64 draws"):
+        CatalogSettings(num_draws=10, method="amortized")
 
 
 def test_a_prior_without_amortized_posterior_needs_chains(shell_model_folder, tmp_path):
     bare = ShellModel.load(shell_model_folder)
     pq.write_table(pa.table(columns()), tmp_path / "a.parquet")
     source = open_source(tmp_path / "a.parquet")
-    with pytest.raises(RangeError, match="--escalate"):
+    with pytest.raises(RangeError, match="--method ladder"):
         run_catalog(1, bare, source, tmp_path / "out", FEW)
+
+
+def test_a_few_gaussians_keep_two_modes():
+    rng = np.random.default_rng(2)
+    draws = np.concatenate([rng.normal(-3, 0.5, (160, 2)), rng.normal(3, 1, (96, 2))])
+    center, spread = draws.mean(axis=0), draws.std(axis=0)
+    white = jnp.asarray((draws - center) / spread)
+    row = describe_mixture(draws, fit_gaussians(jr.key(0), white, 3))
+    weight = np.array(row["mixture_weight"])
+    mean = np.array(row["mixture_mean"]).reshape(3, 2)
+    low = mean[:, 0] < 0
+    assert weight[low].sum() == pytest.approx(160 / 256, abs=0.05)
+    # mean and variance of the whole, and no component between the modes
+    np.testing.assert_allclose(weight @ mean, center, atol=0.1)
+    covariance = np.array(row["mixture_covariance"]).reshape(3, 3)[:, [0, 2]]
+    whole = weight @ (covariance + mean**2) - (weight @ mean) ** 2
+    np.testing.assert_allclose(whole, spread**2, rtol=0.15)
+    assert np.all(np.abs(mean).max(axis=1) > 1.5)
 
 
 def test_a_summary_has_the_moments_of_weighted_draws():

@@ -125,6 +125,18 @@ def test_the_order_of_tokens_and_what_is_missing_do_not_matter(encoder):
     assert np.max(np.abs(swapped - known)) > 1e-3
 
 
+def test_a_deeper_encoder_answers_as_before_and_is_asked_for_in_vain_of_tokens():
+    posterior = make(num_channels=2)
+    deeper = posterior.deepened(jr.key(3), 3)
+    np.testing.assert_array_equal(
+        deeper.features(X0, NONE), posterior.features(X0, NONE)
+    )
+    assert deeper.config()["widths"] == [8, 8, 8]
+    assert len(deeper.encoder.trunk.blocks) == 3
+    with pytest.raises(ParameterError, match="Train anew"):
+        make(encoder="token", num_channels=2).deepened(jr.key(3), 3)
+
+
 def test_without_any_token_features_are_finite():
     for encoder in ("masked", "token"):
         features = make(encoder=encoder).features(jnp.full(6, jnp.nan), NONE)

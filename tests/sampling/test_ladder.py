@@ -1,5 +1,7 @@
 """The ladder on a linear Gaussian, whose posterior and evidence are known exactly."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ EXACT = ConjugateGaussian(
 )
 X = np.array([[2.0, 0.5, 4.0], [1.0, 1.5, 5.0], [0.0, 1.0, 2.0]])
 QUICK = Settings(num_retries=1, num_particles=64, refine_rounds=4, archive_size=1024)
-PLAN = Climb(1_000, 4, Gate(rhat=1.05), QUICK, CorrectionSettings())
+PLAN = Climb(1_000, 4, Gate(rhat=1.05), QUICK, CorrectionSettings(adapt_rounds=0))
 
 
 def normal(gaussian):
@@ -122,6 +124,24 @@ def test_certificates_of_strange_weights():
     assert equal.log_evidence_error == pytest.approx(0, abs=1e-6)
     with pytest.raises(RangeError, match="rounds"):
         CorrectionSettings(num_draws=100)
+
+
+@pytest.mark.slow
+def test_a_mixture_mends_what_the_weights_could_not():
+    correction = CorrectionSettings(
+        num_draws=1024, adapt_rounds=3, adapt_draws=1024, num_components=4
+    )
+    plan = replace(PLAN, correction=correction)
+    data = given([1.1, 0.4, 0.7], [0.0, 1.0, 2.0])
+    samples = climb(jr.key(3), Linear(), Widened(), data, np.ones(3, bool), plan)
+    rungs = [one.certificate.rung for one in samples]
+    assert rungs == ["corrected", "refined", "refined"]
+    for one, x in zip(samples, X, strict=True):
+        posterior = EXACT.posterior(x)
+        sd = np.sqrt(np.diag(posterior.covariance))
+        draws = np.asarray(one.theta, float)
+        assert np.all(np.abs(draws.mean(axis=0) - posterior.mean) < 5.3 * sd / 20)
+        assert np.all(np.abs(draws.std(axis=0) / sd - 1) < 5.3 / np.sqrt(800))
 
 
 @pytest.mark.slow

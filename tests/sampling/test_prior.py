@@ -9,6 +9,7 @@ from scipy import stats
 
 from grainlight.core import FileFormatError, ParameterError
 from grainlight.estimators.shell_model import ShellModel
+from grainlight.sampling.own_prior import OwnPrior
 from grainlight.sampling.prior import Density, PriorChoice
 from grainlight.simulators import named_prior
 
@@ -224,3 +225,21 @@ def test_the_temperature_needs_the_prior_that_was_learned(model):
     normal = (("dust_temperature", Density("normal", 100.0, 30.0)),)
     with pytest.raises(ParameterError, match="only its joint density was learned"):
         PriorChoice(named_prior("ansari2022"), normal).prior(model)
+
+
+def test_a_stated_function_is_a_prior_within_the_old_support(model):
+    def log_density(theta):
+        return jax.scipy.stats.norm.logpdf(jnp.log10(theta[0]), -4.5, 0.2)
+
+    choice = PriorChoice(THESIS)
+    base = choice.prior(model)
+    own = OwnPrior(base, log_density, choice.parameters)
+    draws = np.asarray(own.sample(jr.key(1), 200), float)
+    assert draws[:, 0].mean() == pytest.approx(-4.5, abs=0.1)
+    assert draws[:, 0].std() == pytest.approx(0.2, rel=0.3)
+    # unlike the prior that it replaces
+    assert np.asarray(base.sample(jr.key(1), 200))[:, 0].std() > 0.5
+    values = jax.vmap(own.log_prob)(jnp.asarray(POINTS))
+    expected = stats.norm.logpdf(POINTS[:, 0], -4.5, 0.2)
+    np.testing.assert_allclose(values, expected, rtol=1e-4)
+    assert own.log_prob(jnp.asarray(POINTS[0]).at[3].set(9.0)) == -jnp.inf

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Array, Key
 
-from grainlight.catalog.summary import describe_certificate, nothing
+from grainlight.catalog.summary import LISTS, describe_certificate, nothing
 from grainlight.catalog.tables import Source, names_of, numbered
 from grainlight.catalog.worker import CatalogSettings, Worker
 from grainlight.core import GrainlightError, OutputExistsError, RangeError
@@ -172,7 +172,8 @@ def _schema(worker: Worker) -> pa.Schema:
     for name in _blank(worker):
         if name not in kinds and name not in texts:
             kinds[name] = pa.float64()
-    kinds["covariance"] = pa.list_(pa.float64())
+    for name in LISTS:
+        kinds[name] = pa.list_(pa.float64())
     return pa.schema(list(kinds.items()))
 
 
@@ -201,7 +202,7 @@ def _statement(
             "fit": settings.fit.words(),
             "num_draws": settings.num_draws,
             "rows": settings.rows,
-            "escalate": settings.escalate,
+            "method": settings.method,
         },
     }
 

@@ -7,9 +7,15 @@ from jaxtyping import Float
 from scipy.special import logsumexp
 
 from grainlight.core import Certificate, Parameters
+from grainlight.sampling.mixture import Gaussians
 
 #: Quantiles of every parameter, by the ending of their column.
 LEVELS = {"q025": 0.025, "q16": 0.16, "q50": 0.5, "q84": 0.84, "q975": 0.975}
+
+#: Columns that hold lists of numbers.
+LISTS = ("covariance", "mixture_weight", "mixture_mean", "mixture_covariance")
+#: Gaussians that stand for a posterior.
+COMPONENTS = 3
 
 
 def summarize(
@@ -53,7 +59,30 @@ def nothing(parameters: Parameters) -> dict[str, Any]:
     names = [
         f"{m.name}_{e}" for m in parameters.members for e in (*LEVELS, "mean", "sd")
     ]
-    return {**dict.fromkeys(names), "covariance": None}
+    return dict.fromkeys((*names, *LISTS))
+
+
+def describe_mixture(
+    draws: Float[np.ndarray, "draw param"], white: Gaussians
+) -> dict[str, Any]:
+    """Draws as a few Gaussians, by the name of their column.
+
+    Their weights, their means one after another, and the lower triangles of their
+    covariances likewise, on the scaled axes: a posterior with two modes keeps them.
+
+    Args:
+        draws: Scaled draws, of equal weight.
+        white: Gaussians that were fitted to them, standardized.
+    """
+    center, spread = draws.mean(axis=0), draws.std(axis=0)
+    mean = center + np.asarray(white.mean, float) * spread
+    covariance = np.asarray(white.covariance, float) * spread[:, None] * spread
+    rows, columns = np.tril_indices(draws.shape[1])
+    return {
+        "mixture_weight": np.exp(np.asarray(white.log_weight, float)).tolist(),
+        "mixture_mean": mean.ravel().tolist(),
+        "mixture_covariance": covariance[:, rows, columns].ravel().tolist(),
+    }
 
 
 def describe_certificate(certificate: Certificate | None) -> dict[str, Any]:

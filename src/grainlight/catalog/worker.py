@@ -1,26 +1,33 @@
 """What a piece of a table is made into: draws, weights, moments, verdicts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from grainlight.catalog.summary import describe_certificate, summarize
+from grainlight.catalog.checking import Checked, check_draws
+from grainlight.catalog.summary import (
+    describe_certificate,
+    describe_mixture,
+    summarize,
+)
 from grainlight.core import RangeError, Samples, Status, status_name
 from grainlight.estimators import PhotometricData
 from grainlight.estimators.shell_model import ShellModel
-from grainlight.evaluation import judge_fit
+from grainlight.evaluation import judge_draws
 from grainlight.photometry import Observation
+from grainlight.sampling.adaptive import adapt_draws
 from grainlight.sampling.amortized import amortized_proposal
 from grainlight.sampling.correction import (
+    FEWEST_CHECKED,
     CorrectionSettings,
     Weighed,
+    draw_checked,
     resample,
     weigh_draws,
 )
@@ -28,12 +35,15 @@ from grainlight.sampling.fit import (
     POGSON,
     SLOTS,
     FitSettings,
-    PhotometricTarget,
     photometric_target,
     sample_objects,
 )
 
-CHECKED = 256  # draws of an object that chi-squared and temperature are found of
+BATCH = 8  # objects whose mixtures learn together
+MOST_ROUNDS = 4  # of draws of a mixture
+KEPT = 256  # draws of equal weight that the verdict and the Gaussians are made from
+Method = Literal["amortized", "corrected", "refined", "ladder"]
+METHODS: tuple[Method, ...] = ("amortized", "corrected", "refined", "ladder")
 
 
 @dataclass(frozen=True)
@@ -44,20 +54,33 @@ class CatalogSettings:
         fit: Prior, floor and, where chains are run, how.
         num_draws: Amortized draws of an object.
         rows: Rows of a piece: what is read, fitted and written together.
-        escalate: Whether objects whose weights fail go on to chains, at seconds each.
+        method: `amortized`: draws as the network makes them, of which 64 are weighed to
+            see whether they are near; `corrected`: all are weighed; `refined`: where
+            that fails a mixture learns from them; `ladder`: where that fails as well
+            chains are run, at seconds each.
     """
 
     fit: FitSettings = field(default_factory=FitSettings)
     num_draws: int = 2048
     rows: int = 512
-    escalate: bool = False
+    method: Method = "corrected"
 
     def __post_init__(self) -> None:
-        if self.num_draws < 800 or self.rows < 1:
+        least = FEWEST_CHECKED if self.method == "amortized" else 800
+        if self.num_draws < least or self.rows < 1:
             raise RangeError(
-                "Expected 800 draws or more of an object and one row or more a piece; "
-                f"got {self.num_draws} and {self.rows}. 2048 and 512 serve well."
+                f"Expected {least} draws or more of an object and one row or more a "
+                f"piece; got {self.num_draws} and {self.rows}. 2048 and 512 serve well."
             )
+        if self.method not in METHODS:
+            raise RangeError(
+                f"Expected a method among {', '.join(METHODS)}; got {self.method!r}."
+            )
+
+    @property
+    def num_checked(self) -> int:
+        """Draws of an object that chi-squared and temperature are found of."""
+        return FEWEST_CHECKED if self.method == "amortized" else KEPT
 
 
 class Worker:
@@ -72,13 +95,14 @@ class Worker:
         self.target = photometric_target(model, fit)
         floor_mag = float(POGSON * fit.floor)
         self.proposal = amortized_proposal(model, fit.prior, floor_mag)
-        if self.proposal is None and not settings.escalate:
+        if self.proposal is None and settings.method != "ladder":
             raise RangeError(
                 f"Expected a model with an amortized posterior under the prior "
                 f"{fit.prior.words} and a floor of {fit.floor:g}; {model.name!r} has "
                 "none. Use its prior, make one with `grainlight amortize`, or give "
-                "--escalate, which runs chains for every object."
+                "--method ladder, which runs chains for every object."
             )
+        self.prior_sd = fit.prior.scaled_sd
         sizes = (*SLOTS, len(model.bands))
         self.slots = next(n for n in sizes if n >= min(num_bands, len(model.bands)))
 
@@ -94,7 +118,7 @@ class Worker:
         weighed = self._weigh(keys[0], data)
         found: dict[int, dict[str, Any]] = {}
         for i, one in enumerate(weighed):
-            if one is not None and (one.passed or not self.settings.escalate):
+            if one is not None and (one.passed or self.settings.method != "ladder"):
                 found[i] = self._of_weights(i, one)
         left = np.array([i for i in range(len(observations)) if i not in found], int)
         if left.size:
@@ -115,26 +139,58 @@ class Worker:
         if self.proposal is None:
             return [None] * number
         usable = self.proposal.applies_to(data)
-        if not self.settings.escalate:
+        if self.settings.method != "ladder":
             usable = np.ones(number, bool)  # the weights will tell
         size = self.settings.rows
         padded = jax.tree.map(
             lambda leaf: leaf[np.resize(np.arange(number), size)], data
         )
-        settings = CorrectionSettings(num_draws=self.settings.num_draws, most_rounds=1)
-        weighed = weigh_draws(key, self.target, self.proposal, padded, settings)
-        return [w if good else None for w, good in zip(weighed, usable, strict=False)]
+        given = (key, self.target, self.proposal, padded)
+        if self.settings.method == "amortized":
+            weighed = draw_checked(*given, self.settings.num_draws)
+        else:
+            weighed = weigh_draws(*given, self._correction)
+        found = weighed[:number]
+        if self.settings.method in ("refined", "ladder"):
+            found = self._refined(jr.fold_in(key, size), data, found)
+        return [w if good else None for w, good in zip(found, usable, strict=True)]
+
+    @property
+    def _correction(self) -> CorrectionSettings:
+        number = self.settings.num_draws
+        return CorrectionSettings(num_draws=number, most_rounds=1)
+
+    def _refined(
+        self, key: Key[Array, ""], data: PhotometricData, weighed: list[Weighed]
+    ) -> list[Weighed]:
+        """The same, with draws of a mixture where these pass and the first do not."""
+        left = np.flatnonzero([not w.passed and w.is_finite for w in weighed])
+        done = list(weighed)
+        for start in range(0, left.size, BATCH):
+            some = left[start : start + BATCH]
+            again = np.resize(some, BATCH)
+            found = adapt_draws(
+                jr.fold_in(key, start),
+                self.target,
+                jax.tree.map(lambda leaf, i=again: leaf[i], data),
+                [weighed[i] for i in again],
+                replace(self._correction, most_rounds=MOST_ROUNDS),
+            )
+            for i, one in zip(some, found, strict=False):
+                if one.passed:
+                    done[i] = one
+        return done
 
     def _of_weights(self, place: int, weighed: Weighed) -> dict[str, Any]:
         status = "ok" if weighed.passed else "low_ess"
-        if not np.any(np.isfinite(weighed.log_weight)):
+        if not weighed.is_finite:
             return {"status": "nonfinite", "draws": None} | describe_certificate(
                 weighed.certificate
             )
         generator = np.random.default_rng(place)
         return {
             "status": status,
-            "draws": resample(generator, weighed, CHECKED),
+            "draws": resample(generator, weighed, KEPT),
             **describe_certificate(weighed.certificate),
             **summarize(self.target.parameters, weighed.theta, weighed.log_weight),
         }
@@ -145,9 +201,9 @@ class Worker:
         row |= describe_certificate(samples.certificate)
         if bool(samples.status == Status.nonfinite):
             return row
-        kept = np.linspace(0, len(scaled) - 1, CHECKED).astype(int)
+        kept = np.linspace(0, len(scaled) - 1, KEPT).astype(int)
         row |= summarize(samples.parameters, scaled, np.zeros(len(scaled)))
-        return row | {"draws": scaled[kept]}
+        return row | {"draws": np.random.default_rng(0).permutation(scaled[kept])}
 
     def _judged(
         self,
@@ -158,70 +214,50 @@ class Worker:
         """Rows with chi-squared, dust temperature and a verdict."""
         parameters, size = self.target.parameters, self.settings.rows
         middle = np.asarray((parameters.lower + parameters.upper) / 2, float)
-        blank = np.tile(middle, (CHECKED, 1))
+        blank = np.tile(middle, (KEPT, 1))
         drawn = np.stack([blank if r["draws"] is None else r["draws"] for r in rows])
         picked = np.resize(np.arange(len(rows)), size)
-        chi_squared, temperature = _check(
-            self.target,
-            self.model.outcomes,
-            jax.tree.map(lambda leaf: leaf[picked], data),
-            jnp.asarray(drawn[picked], float),
+        checked = jax.tree.map(
+            np.asarray,
+            check_draws(
+                self.target,
+                self.model.outcomes,
+                jax.tree.map(lambda leaf: leaf[picked], data),
+                jnp.asarray(drawn[picked], float),
+                self.settings.num_checked,
+            ),
         )
-        chi_squared, temperature = np.asarray(chi_squared), np.asarray(temperature)
         return [
-            self._verdict(row, observation, chi_squared[i], temperature[i])
-            for i, (row, observation) in enumerate(zip(rows, observations, strict=True))
+            self._verdict(row, seen, jax.tree.map(lambda leaf, i=i: leaf[i], checked))
+            for i, (row, seen) in enumerate(zip(rows, observations, strict=True))
         ]
 
     def _verdict(
         self,
         row: dict[str, Any],
         observation: Observation,
-        chi_squared: np.ndarray,
-        temperature: np.ndarray,
+        checked: Checked,
     ) -> dict[str, Any]:
         scaled = row.pop("draws")
         row["num_detected"] = observation.num_detected
         row["num_limits"] = observation.num_limits
         if scaled is None:
             return row | {"trust": "do not trust"}
-        status = getattr(Status, row["status"])
-        parameters = self.target.parameters
-        samples = Samples(
-            parameters.unscale(jnp.asarray(scaled, float)),
-            jnp.zeros(CHECKED),
-            status,
-            parameters,
-        )
-        trust = judge_fit(
-            samples,
-            chi_squared,
+        row |= describe_mixture(scaled, checked.gaussians)
+        scaled = scaled[: self.settings.num_checked]
+        trust = judge_draws(
+            getattr(Status, row["status"]),
+            self.target.parameters,
+            scaled,
+            np.asarray(checked.chi_squared),
             observation.num_detected,
             floor_mag=float(POGSON * self.settings.fit.floor),
-            prior_sd=self.settings.fit.prior.scaled_sd,
+            prior_sd=self.prior_sd,
         )
-        quantiles = np.quantile(temperature, [0.16, 0.5, 0.84])
+        quantiles = np.quantile(checked.temperature, [0.16, 0.5, 0.84])
         names = ("dust_temperature_q16", "dust_temperature_q50", "dust_temperature_q84")
         row |= dict(zip(names, quantiles.tolist(), strict=True))
         if observation.num_detected:  # else there is nothing to compare
             row["chi_squared"] = trust.chi_squared
             row["predictive_probability"] = trust.predictive_probability
         return row | {"trust": trust.verdict}
-
-
-@eqx.filter_jit
-def _check(
-    target: PhotometricTarget,
-    outcomes: Callable[..., Array],
-    data: PhotometricData,
-    scaled: Float[Array, "object draw param"],
-) -> tuple[Float[Array, "object draw"], Float[Array, "object draw"]]:
-    """Chi-squared and dust temperature [K] of draws of every object."""
-
-    def one(given: tuple[PhotometricData, Array]) -> tuple[Array, Array]:
-        seen, draws = given
-        chi_squared = jax.vmap(lambda s: target.likelihood.chi_squared(seen, s))(draws)
-        warm = jax.vmap(lambda s: outcomes(s, jnp.zeros(0))[0])(draws)
-        return chi_squared, 10.0**warm
-
-    return jax.lax.map(one, (data, scaled))

@@ -1,7 +1,7 @@
 """`grainlight catalog`: a posterior for every row of a table."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,10 +30,10 @@ def catalog(
         int, typer.Option(help="Amortized draws of an object.")
     ] = 2048,
     rows: Annotated[int, typer.Option(help="Rows that are worked on together.")] = 512,
-    escalate: Annotated[
-        bool,
-        typer.Option("--escalate", help="Run chains where amortized draws fail."),
-    ] = False,
+    method: Annotated[
+        Literal["amortized", "corrected", "refined", "ladder"],
+        typer.Option(help="Draws as they come, weighed, refined, or chains at need."),
+    ] = "corrected",
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random number.")
     ] = 1,
@@ -55,7 +55,7 @@ def catalog(
     some are not, 2 for bad input.
     """
     fit = FitSettings(prior=PriorChoice.read(prior), floor=floor)
-    settings = CatalogSettings(fit, num_draws, rows, escalate)
+    settings = CatalogSettings(fit, num_draws, rows, method)
     reading = {
         "unit": unit,
         "redshift": redshift,

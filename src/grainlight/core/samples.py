@@ -31,10 +31,11 @@ class Certificate(eqx.Module):
     r"""Which step of the ladder answered, and what importance weights say of it.
 
     Attributes:
-        rung: `corrected` (amortized draws, weighed by likelihood and prior), `guided`
-            (chains that start from such draws) or `sampled` (chains from the prior).
-        efficiency: $(\sum w)^2 / (N \sum w^2)$ of the weights of the amortized draws;
-            nan where there are none.
+        rung: `corrected` (amortized draws, weighed by likelihood and prior), `refined`
+            (draws of a mixture that learned from these, likewise), `guided` (chains
+            that start from such draws) or `sampled` (chains from the prior).
+        efficiency: $(\sum w)^2 / (N \sum w^2)$ of the weights: of the mixture's draws
+            if it is refined, else of the amortized ones; nan where there are none.
         shape: Pareto k-hat of these; trusted below 0.7.
         num_weighed: Number N of them.
         log_evidence: Log of their mean: of likelihood times prior, as far as that is

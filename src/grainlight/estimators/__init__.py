@@ -17,7 +17,7 @@ from grainlight.estimators.files import (
     save_estimator,
 )
 from grainlight.estimators.flow_likelihood import FlowLikelihood
-from grainlight.estimators.flow_posterior import FlowPosterior, PosteriorDraws
+from grainlight.estimators.flow_posterior import FlowPosterior
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
 from grainlight.estimators.masks import hide_bands
@@ -27,6 +27,7 @@ from grainlight.estimators.observed import Kind, observed_log_prob
 from grainlight.estimators.photometric import FIVE_PER_CENT, PhotometricLikelihood
 from grainlight.estimators.photometric_data import PhotometricData
 from grainlight.estimators.photometric_posterior import PhotometricPosterior
+from grainlight.estimators.posterior import AbstractPosterior, PosteriorDraws
 from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
 from grainlight.estimators.presets import (
     OWN,
@@ -46,6 +47,7 @@ from grainlight.estimators.weighted_fit import WeightedFit, fit_weighted
 from grainlight.estimators.whitening import Whitening
 
 __all__ = [
+    "AbstractPosterior",
     "ESTIMATORS",
     "BlockFeed",
     "BlockSource",

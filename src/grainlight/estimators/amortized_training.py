@@ -6,7 +6,7 @@ every step (`random_observing`). What is learned is the posterior of exactly the
 likelihood and prior that correct it afterwards, and no simulation is seen twice alike.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import equinox as eqx
@@ -37,6 +37,7 @@ from grainlight.simulators import SHELL_PARAMETERS, ShellPrior, named_prior
 
 #: Magnitudes beyond this are never detected, and do not shape the summary.
 FAINTEST_SEEN = 38.0
+ONWARD = "onward"  # folder of the checkpoints of a run that starts from another
 BLOCK = 4096  # objects whose magnitudes are drawn together
 STANDARDIZE = 20_000  # objects that inputs are standardized on
 
@@ -60,7 +61,7 @@ class AmortizedSizes:
     num_draws: int = 1_000_000
     num_held: int = 10_000
     num_components: int = 12
-    widths: tuple[int, ...] = (192, 192, 192)
+    widths: tuple[int, ...] = (192, 192, 192, 192, 192)
     num_context: int = 48
     num_layers: int = 6
     width: int = 96
@@ -117,6 +118,15 @@ def _magnitudes(model: ShellModel):
     return draw
 
 
+def support_of(prior: str) -> Float[np.ndarray, "2 param"]:
+    """Lower and upper bounds of the scaled parameters under a named prior."""
+    choice = named_prior(prior)
+    bounds = np.array([choice.lower, choice.upper], float)
+    logged = np.array([one.scale == "log10" for one in SHELL_PARAMETERS.members])
+    bounds[:, logged] = np.log10(bounds[:, logged])
+    return bounds
+
+
 def blank_posterior(
     key: Key[Array, ""],
     model: ShellModel,
@@ -135,11 +145,7 @@ def blank_posterior(
     )
     channels = np.array(x).reshape(len(x), -1, NUM_CHANNELS)
     channels[~np.asarray(mask)] = np.nan
-    choice = named_prior(prior)
-    members = SHELL_PARAMETERS.members
-    logged = np.array([member.scale == "log10" for member in members])
-    bounds = np.array([choice.lower, choice.upper])
-    bounds[:, logged] = np.log10(bounds[:, logged])
+    bounds = support_of(prior)
     # what rounding moves beyond a bound lies on it
     low, high = bounds.astype(np.float32)
     theta = np.clip(np.asarray(theta), low, high)
@@ -171,6 +177,7 @@ def train_shell_posterior(
     *,
     prior: str = DENSITY_PRIOR,
     sizes: AmortizedSizes | None = None,
+    start: PhotometricPosterior | None = None,
     progress: bool = False,
 ) -> Training:
     """Train the amortized posterior of smooth shells, and save it beside the model.
@@ -184,10 +191,17 @@ def train_shell_posterior(
         settings: How it is trained.
         prior: Name of the prior.
         sizes: Sizes of the network and of the training set.
+        start: A trained posterior under the same prior to begin with, in place of the
+            sizes of the network; its encoder gets as many blocks as these have.
         progress: Whether to show a progress bar.
     """
     sizes = sizes or AmortizedSizes()
     model = model.under(clumpy=False)
+    if start is not None and start.prior != prior:
+        raise ParameterError(
+            f"Expected a posterior under the prior {prior} to go on from; got one "
+            f"under {start.prior}. Train anew."
+        )
     if sizes.num_draws < 1 or sizes.num_held < 1:
         raise ParameterError(
             f"Expected draws to train and to validate on; got {sizes.num_draws} and "
@@ -196,7 +210,11 @@ def train_shell_posterior(
     pool_key, held_key, blank_key, train_key = jr.split(key, 4)
     pool = draw_pool(pool_key, model, named_prior(prior), sizes.num_draws)
     held = draw_pool(held_key, model, named_prior(prior), sizes.num_held)
-    blank = blank_posterior(blank_key, model, pool, prior, sizes)
+    if start is None:
+        blank = blank_posterior(blank_key, model, pool, prior, sizes)
+    else:
+        inner = start.posterior.deepened(blank_key, len(sizes.widths))
+        blank = replace(start, posterior=inner)
     place = Path(folder) / POSTERIOR
     trained = fit_estimator(
         train_key,
@@ -205,7 +223,9 @@ def train_shell_posterior(
         (held.theta, held.redshift, held.magnitude),
         settings,
         augment=observe_afresh(Observing.of_bands(model.bands), blank.summary),
-        folder=Path(folder) / "checkpoints" / POSTERIOR,
+        folder=Path(folder)
+        / "checkpoints"
+        / (ONWARD if start is not None else POSTERIOR),
         progress=progress,
     )
     if trained.record.stopped != "interrupted":

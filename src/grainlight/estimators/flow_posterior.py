@@ -31,6 +31,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.core import BandMismatchError, ParameterError
 from grainlight.estimators.moments import annealed_floor, limited_loss
+from grainlight.estimators.posterior import AbstractPosterior, PosteriorDraws
 from grainlight.estimators.scaling import Scaling
 from grainlight.estimators.support import Support
 from grainlight.networks import (
@@ -42,19 +43,7 @@ from grainlight.networks import (
 )
 
 
-class PosteriorDraws(eqx.Module):
-    """Draws of one object's scaled parameters, and the density they are drawn from.
-
-    Attributes:
-        theta: The draws.
-        log_prob: Log-density of each, per unit of the scaled parameters.
-    """
-
-    theta: Float[Array, "draw param"]
-    log_prob: Float[Array, " draw"]
-
-
-class FlowPosterior(eqx.Module):
+class FlowPosterior(AbstractPosterior):
     """The distribution of parameters given an outcome: a flow that a network sets.
 
     `theta` is in scaled coordinates throughout, `condition` may be empty. The outcome
@@ -204,6 +193,32 @@ class FlowPosterior(eqx.Module):
         scalings = (Scaling.identity(size) for size in sizes)
         return cls(key, Support.blank(num_param), *scalings, **settings)
 
+    def deepened(self, key: Key[Array, ""], num_blocks: int) -> "FlowPosterior":
+        """The same posterior, with blocks in its encoder that are still to learn.
+
+        Trained further, it needs no wide floor at first, unlike a blank one.
+
+        Args:
+            key: Random key.
+            num_blocks: Blocks of the masked encoder, those that it has included.
+        """
+        words = dict(self.settings)
+        more = num_blocks - len(words["widths"])
+        if words["encoder"] != "masked" or more < 0:
+            raise ParameterError(
+                f"Expected a masked encoder of at most {num_blocks} blocks; got a "
+                f"{words['encoder']} one of {len(words['widths'])}. Train anew."
+            )
+        widths = (*words["widths"], *more * words["widths"][-1:])
+        config = self.config() | {"widths": widths, "initial_floor": self.floor}
+        blank = FlowPosterior.from_config(key, **config)
+        trunk = self.encoder.trunk.deepened(key, more)
+        return eqx.tree_at(
+            lambda one: (*_parts(one), one.encoder.trunk),
+            blank,
+            (*_parts(self), trunk),
+        )
+
     @property
     def num_tokens(self) -> int:
         """Tokens of an outcome that misses none."""
@@ -241,7 +256,6 @@ class FlowPosterior(eqx.Module):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " token"] | None = None,
     ) -> Float[Array, ""]:
-        """Log-density per unit of the scaled parameters; arguments as of `features`."""
         features = self.features(x, condition, mask)
         return self.log_prob_given(theta, features, self.floor)
 
@@ -251,7 +265,7 @@ class FlowPosterior(eqx.Module):
         features: Float[Array, " feature"],
         floor: Float[Array, ""] | float,
     ) -> Float[Array, ""]:
-        """The same given the features and a least variance."""
+        """What `log_prob` does, given the features and a least variance."""
         real = self.support.unbound(theta)
         residual = self.theta_scaling(real) - self.mean(features)
         white = self.cholesky.whiten(features, floor, residual)
@@ -259,16 +273,6 @@ class FlowPosterior(eqx.Module):
         log_prob = log_prob - white.log_det + self.theta_scaling.log_det
         log_prob = log_prob + self.support.log_det(real)
         return jnp.where(self.support.contains(theta), log_prob, -jnp.inf)
-
-    def sample(
-        self,
-        key: Key[Array, ""],
-        x: Float[Array, " dim"],
-        condition: Float[Array, " cond"],
-        mask: Bool[Array, " token"] | None = None,
-    ) -> Float[Array, " param"]:
-        """Draw one vector of scaled parameters; arguments as of `features`."""
-        return self.draw(key, 1, x, condition, mask).theta[0]
 
     def draw(
         self,
@@ -278,14 +282,13 @@ class FlowPosterior(eqx.Module):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " token"] | None = None,
     ) -> PosteriorDraws:
-        """Draw many vectors, with their densities; the encoder works once."""
         features = self.features(x, condition, mask)
         return self.draw_given(key, num_draws, features)
 
     def draw_given(
         self, key: Key[Array, ""], num_draws: int, features: Float[Array, " feature"]
     ) -> PosteriorDraws:
-        """The same given the features."""
+        """What `draw` does, given the features."""
         context, mean = self.context(features), self.mean(features)
         factor = self.cholesky(features, self.floor)
         volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
@@ -308,16 +311,6 @@ class FlowPosterior(eqx.Module):
         x: Float[Array, " dim"],
         mask: Bool[Array, " token"] | None = None,
     ) -> Float[Array, ""]:
-        """Minus the log-density of one pair, as the module's text says.
-
-        Args:
-            key: Not used: this loss is not random.
-            progress: 0 at the start of training, 1 when all is annealed.
-            theta: Scaled parameters.
-            condition: Conditions.
-            x: The outcome.
-            mask: True where a token is there.
-        """
         del key
         floor = annealed_floor(progress, self.initial_floor, self.floor)
         features = self.features(x, condition, mask)
@@ -329,6 +322,12 @@ def _check_encoder(name: str) -> None:
         raise ParameterError(
             f"Expected an encoder among {', '.join(ENCODERS)}; got {name!r}."
         )
+
+
+def _parts(one: FlowPosterior) -> tuple[Any, ...]:
+    """All but the encoder."""
+    scalings = (one.support, one.theta_scaling, one.x_scaling, one.condition_scaling)
+    return (*scalings, one.mean, one.cholesky, one.context, one.flow)
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,6 @@ References:
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -21,10 +20,11 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Key
 
 from grainlight.core import ParameterError
-from grainlight.estimators.flow_posterior import FlowPosterior, PosteriorDraws
+from grainlight.estimators.flow_posterior import FlowPosterior
+from grainlight.estimators.posterior import AbstractPosterior, PosteriorDraws
 
 
-class PosteriorEnsemble(eqx.Module):
+class PosteriorEnsemble(AbstractPosterior):
     """The even mixture of posteriors of the same parameters and outcomes.
 
     Attributes:
@@ -63,19 +63,8 @@ class PosteriorEnsemble(eqx.Module):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " token"] | None = None,
     ) -> Float[Array, ""]:
-        """Log-density per unit of the scaled parameters, as of a `FlowPosterior`."""
         each = [one.log_prob(theta, x, condition, mask) for one in self.members]
         return logsumexp(jnp.stack(each)) - jnp.log(len(self.members))
-
-    def sample(
-        self,
-        key: Key[Array, ""],
-        x: Float[Array, " dim"],
-        condition: Float[Array, " cond"],
-        mask: Bool[Array, " token"] | None = None,
-    ) -> Float[Array, " param"]:
-        """Draw one vector of scaled parameters."""
-        return self.draw(key, 1, x, condition, mask).theta[0]
 
     def draw(
         self,
@@ -85,7 +74,6 @@ class PosteriorEnsemble(eqx.Module):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " token"] | None = None,
     ) -> PosteriorDraws:
-        """Draw many vectors, with their densities under the mixture."""
         pick_key, draw_key = jr.split(key)
         keys = jr.split(draw_key, len(self.members))
         every = jnp.stack(
@@ -108,7 +96,7 @@ class PosteriorEnsemble(eqx.Module):
         x: Float[Array, " dim"],
         mask: Bool[Array, " token"] | None = None,
     ) -> Float[Array, ""]:
-        """Mean of the members' losses: each learns by itself."""
+        # each member learns by itself
         losses = [
             one.loss(key, progress, theta, condition, x, mask) for one in self.members
         ]

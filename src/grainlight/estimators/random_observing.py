@@ -36,8 +36,9 @@ FLOORS = (0.0, 0.12)  # mag
 NEAR, FAR = (0.001, 0.05), (0.05, 2.0)  # error of the distance modulus [mag]
 DEPTHS = (-2.0, 2.5)  # dex, noise of the sky over that of 10 ks at 10 Mpc
 LIMITS = (1.5, 10.0)  # sigma
-#: How often all negative fluxes are reported, and how often there is one instrument.
-NO_LIMITS, ONE_INSTRUMENT = 0.25, 0.5
+#: How often all negative fluxes are reported, how often there is one instrument, and
+#: how often this is the one with fewer bands.
+NO_LIMITS, ONE_INSTRUMENT, FEWER = 0.25, 0.6, 0.5
 FEW_BANDS = 0.05  # how often one or two bands are all
 FEWEST_BANDS = 3
 
@@ -101,14 +102,15 @@ class Observing(AbstractConstant):
         )
 
     def _draw_bands(self, key: Key[Array, ""]) -> Bool[Array, " band"]:
-        keys = jr.split(key, 5)
+        keys = jr.split(key, 4)
         one = jr.bernoulli(keys[0], ONE_INSTRUMENT)
-        pick = jr.choice(keys[1], self.instrument)
-        every = jnp.unique(self.instrument, size=2)  # the first has most bands
-        pick = jnp.where(jr.bernoulli(keys[2]), pick, every[0])
+        every = jnp.unique(self.instrument, size=2)
+        second = jnp.sum(self.instrument == every[1])
+        fewer = jnp.where(2 * second < self.instrument.size, every[1], every[0])
+        pick = jnp.where(jr.bernoulli(keys[1], FEWER), fewer, jnp.sum(every) - fewer)
         eligible = (self.instrument == pick) | ~one
-        lot = jnp.where(eligible, jr.uniform(keys[3], self.instrument.shape), 2.0)
-        few_key, count_key = jr.split(keys[4])
+        lot = jnp.where(eligible, jr.uniform(keys[2], self.instrument.shape), 2.0)
+        few_key, count_key = jr.split(keys[3])
         unit = jr.uniform(count_key)
         most = jnp.sum(eligible)
         count = FEWEST_BANDS + jnp.floor(unit * (most - FEWEST_BANDS + 1))

@@ -29,8 +29,9 @@ from grainlight.core import (
 from grainlight.datasets import Pairs, Simulations
 from grainlight.datasets.statements import parameters_from_json, parameters_to_json
 from grainlight.estimators.files import load_estimator, save_estimator
-from grainlight.estimators.flow_posterior import FlowPosterior, PosteriorDraws
+from grainlight.estimators.flow_posterior import FlowPosterior
 from grainlight.estimators.masks import hide_bands
+from grainlight.estimators.posterior import PosteriorDraws
 from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
 from grainlight.estimators.settings import TrainingRecord, TrainingSettings
 from grainlight.estimators.training import fit_estimator

@@ -52,7 +52,12 @@ from grainlight.evaluation.ranks import (
 )
 from grainlight.evaluation.reliability import Reliability, measure_reliability
 from grainlight.evaluation.tarp import ExpectedCoverage, measure_expected_coverage
-from grainlight.evaluation.trust import Trust, judge_fit, predictive_probability
+from grainlight.evaluation.trust import (
+    Trust,
+    judge_draws,
+    judge_fit,
+    predictive_probability,
+)
 from grainlight.evaluation.two_sample import TwoSample, classify_samples
 
 __all__ = [
@@ -90,6 +95,7 @@ __all__ = [
     "describe_losses",
     "fraction_below",
     "judge_chains",
+    "judge_draws",
     "judge_fit",
     "judge_likelihood",
     "judge_member",

@@ -13,14 +13,21 @@ References:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Array, Float
 from scipy import stats
 
-from grainlight.core import Certificate, Diagnostics, Parameter, Samples, Status
+from grainlight.core import (
+    Certificate,
+    Diagnostics,
+    Parameter,
+    Parameters,
+    Samples,
+    Status,
+)
 from grainlight.simulators import FILLING
 
 Verdict = Literal["ok", "caution", "do not trust"]
@@ -169,12 +176,57 @@ def judge_fit(
         prior_sd: Standard deviations of the prior on the scaled axes, by name; those
             of a uniform one where not given.
     """
+    trust = judge_draws(
+        samples.status,
+        samples.parameters,
+        np.asarray(samples.parameters.scale(samples.theta), dtype=float),
+        np.asarray(chi_squared, dtype=float),
+        num_bands,
+        weight=np.asarray(samples.weight, dtype=float),
+        diagnostics=samples.diagnostics,
+        certificate=samples.certificate,
+        floor_mag=floor_mag,
+        inside_range=inside_range,
+        prior_sd=prior_sd,
+    )
     weight = np.asarray(samples.weight, dtype=float)
+    return replace(trust, unresolved=_unresolved(samples, weight))
+
+
+def judge_draws(
+    status: Status,
+    parameters: Parameters,
+    scaled: Float[np.ndarray, "draw param"],
+    chi_squared: Float[np.ndarray, " draw"],
+    num_bands: int,
+    *,
+    floor_mag: float,
+    weight: Float[np.ndarray, " draw"] | None = None,
+    diagnostics: Diagnostics | None = None,
+    certificate: Certificate | None = None,
+    inside_range: bool = True,
+    prior_sd: Mapping[str, float] | None = None,
+) -> Trust:
+    """The same of scaled draws alone, without any array of JAX: for many objects.
+
+    Args:
+        status: How the sampler ended.
+        parameters: What the columns of the draws are.
+        scaled: Scaled draws.
+        chi_squared: Chi-squared of the detected bands at them.
+        num_bands: Number of detected bands.
+        floor_mag: Model-error floor that was used [mag].
+        weight: Weights of the draws, of any sum; equal if not given.
+        diagnostics: Of the chains, if there were any.
+        certificate: Which step of the ladder answered.
+        inside_range: Whether the observation lies inside the range of the training.
+        prior_sd: As of `judge_fit`.
+    """
+    weight = np.ones(len(scaled)) if weight is None else weight
     usable = weight > 0
-    chi_squared = np.asarray(chi_squared, dtype=float)
     return Trust(
-        status=samples.status,
-        **_worst(samples.diagnostics),
+        status=status,
+        **_worst(diagnostics),
         chi_squared=float(chi_squared[usable].min()),
         num_bands=int(num_bands),
         predictive_probability=predictive_probability(
@@ -182,9 +234,8 @@ def judge_fit(
         ),
         floor_mag=float(floor_mag),
         inside_range=bool(inside_range),
-        certificate=samples.certificate,
-        unresolved=_unresolved(samples, weight),
-        **_constraints(samples, weight, prior_sd or {}),
+        certificate=certificate,
+        **_constraints(parameters, scaled, weight, prior_sd or {}),
     )
 
 
@@ -197,12 +248,14 @@ def _unresolved(samples: Samples, weight: np.ndarray) -> float:
 
 
 def _constraints(
-    samples: Samples, weight: np.ndarray, prior_sd: Mapping[str, float]
+    parameters: Parameters,
+    scaled: np.ndarray,
+    weight: np.ndarray,
+    prior_sd: Mapping[str, float],
 ) -> dict[str, Any]:
     """Which parameters lean on an edge, and which keep their prior."""
-    scaled = np.asarray(samples.parameters.scale(samples.theta), dtype=float)
     at_edge, unconstrained = [], []
-    for member, column in zip(samples.parameters.members, scaled.T, strict=True):
+    for member, column in zip(parameters.members, scaled.T, strict=True):
         low, high = member.scaled_bounds
         broad = prior_sd.get(member.name, (high - low) / 12**0.5)
         if _spread(column, weight) > UNCONSTRAINED * broad:

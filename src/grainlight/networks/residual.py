@@ -116,6 +116,26 @@ class ResidualNetwork(eqx.Module):
         """Number of features that the trunk gives to its heads."""
         return int(self.blocks[-1].second.out_features)
 
+    def deepened(self, key: Key[Array, ""], num_blocks: int) -> "ResidualNetwork":
+        """The same trunk with more blocks of its last width, which change nothing yet.
+
+        Args:
+            key: Random key.
+            num_blocks: How many are added.
+        """
+        last, size = self.blocks[-1], self.out_size
+        added = [
+            ResidualBlock(
+                one,
+                size,
+                size,
+                activation=self.activation,
+                normalization="none" if last.norm is None else "layer",
+            )
+            for one in jr.split(key, num_blocks)
+        ]
+        return eqx.tree_at(lambda n: n.blocks, self, (*self.blocks, *added))
+
     def __call__(self, x: Float[Array, " inp"]) -> Float[Array, " out"]:
         """Features of one input vector, which should be standardized."""
         x = self.stem(x)

@@ -11,6 +11,11 @@ from grainlight.evaluation import Trust
 from grainlight.report.columns import OUTCOMES, check_finite, describe_columns
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+#: Rungs of the ladder whose draws are weighed, in words.
+WEIGHED = {
+    "corrected": "amortized and corrected",
+    "refined": "amortized, then refined by a mixture",
+}
 STYLES = {"ok": "green", "caution": "yellow", "do not trust": "bold red"}
 
 
@@ -90,9 +95,9 @@ def write_trust(trust: Trust) -> str:
 def _write_way(trust: Trust) -> str:
     """How the draws came, and how good they are as draws."""
     certificate = trust.certificate
-    if certificate is not None and certificate.rung == "corrected":
+    if certificate is not None and certificate.rung in WEIGHED:
         return (
-            "amortized and corrected: importance sampling efficiency "
+            f"{WEIGHED[certificate.rung]}: importance sampling efficiency "
             f"{100 * certificate.efficiency:.2g} %, k-hat {certificate.shape:.2f}, "
             f"ESS {certificate.num_effective:.0f}"
         )

@@ -1,6 +1,7 @@
 """From a log-density to `Samples`: samplers, their checks, new priors, files."""
 
 from grainlight.sampling.diagnostics import bulk_ess, diagnose, rank_rhat, tail_ess
+from grainlight.sampling.exports import to_anesthetic, to_getdist
 from grainlight.sampling.family import ExactData, FamilyTarget
 from grainlight.sampling.files import save_posterior, to_arviz, to_table
 from grainlight.sampling.gate import Gate
@@ -25,6 +26,8 @@ __all__ = [
     "sample_posterior",
     "save_posterior",
     "tail_ess",
+    "to_anesthetic",
     "to_arviz",
+    "to_getdist",
     "to_table",
 ]

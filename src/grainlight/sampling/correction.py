@@ -12,7 +12,8 @@ References:
     Dax et al. (2023), arXiv:2210.05686; Vehtari et al. (2024), JMLR 25, 72 (k-hat).
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -27,6 +28,10 @@ from grainlight.core import Certificate, RangeError
 from grainlight.estimators import PosteriorDraws
 from grainlight.sampling.importance import LARGEST_SHAPE, pareto_shape
 from grainlight.sampling.target import LOWEST, Target
+
+#: Amortized draws that are weighed where all count alike, and the efficiency of these
+#: weights that says that the network is near.
+FEWEST_CHECKED, NEAR = 64, 0.1
 
 
 @runtime_checkable
@@ -48,6 +53,10 @@ class CorrectionSettings:
         hopeful: Efficiency below which more rounds are not tried.
         least_effective: Effective draws that are asked for.
         largest_shape: Largest Pareto k-hat.
+        adapt_rounds: Rounds in which a mixture learns where these weights fail; zero
+            leaves that out.
+        adapt_draws: Draws of each.
+        num_components: Components of the mixture.
     """
 
     num_draws: int = 4096
@@ -55,6 +64,9 @@ class CorrectionSettings:
     hopeful: float = 0.01
     least_effective: float = 400.0
     largest_shape: float = LARGEST_SHAPE
+    adapt_rounds: int = 10
+    adapt_draws: int = 2048
+    num_components: int = 16
 
     def __post_init__(self) -> None:
         if self.num_draws < 2 * self.least_effective or self.most_rounds < 1:
@@ -71,7 +83,8 @@ class Weighed:
     Attributes:
         theta: Scaled draws.
         log_weight: Their log-weights, minus infinity where prior or likelihood is zero.
-        certificate: What the weights say; its rung is `corrected`.
+        certificate: What the weights say; its rung is `corrected`, or `refined` where
+            a mixture made the draws.
         passed: Whether they make a posterior.
     """
 
@@ -79,6 +92,11 @@ class Weighed:
     log_weight: Float[np.ndarray, " draw"]
     certificate: Certificate
     passed: bool
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether any draw has weight."""
+        return bool(np.any(np.isfinite(self.log_weight)))
 
 
 def weigh_draws(
@@ -102,18 +120,80 @@ def weigh_draws(
     settings = settings or CorrectionSettings()
     number = jax.tree.leaves(data)[0].shape[0]
     keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(number))
+
+    def one_round(members: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+        return _one_round(
+            keys, target, proposal, data, members, settings.num_draws, step
+        )
+
+    return gather_rounds(number, one_round, settings)
+
+
+def gather_rounds(
+    number: int,
+    one_round: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]],
+    settings: CorrectionSettings,
+    *,
+    rung: str = "corrected",
+) -> list[Weighed]:
+    """Weighed draws of every object, in more rounds where they help.
+
+    Args:
+        number: Objects.
+        one_round: Scaled draws and log-weights of some objects, given their places and
+            the number of the round.
+        settings: How many rounds, and what the weights must pass.
+        rung: The step of the ladder that makes them.
+    """
     found: list[Weighed | None] = [None] * number
     again = np.arange(number)
     for step in range(settings.most_rounds):
-        theta, log_weight = _one_round(
-            keys, target, proposal, data, again, settings.num_draws, step
-        )
+        theta, log_weight = one_round(again, step)
         for place, i in enumerate(again):
-            found[i] = _joined(found[i], theta[place], log_weight[place], settings)
+            found[i] = _joined(
+                found[i], theta[place], log_weight[place], settings, rung
+            )
         again = np.array([i for i in again if _worth_more(found[i], settings)], int)
         if again.size == 0:
             break
     return [one for one in found if one is not None]
+
+
+def draw_checked(
+    key: Key[Array, ""],
+    target: Target,
+    proposal: Proposal,
+    data: Any,
+    num_draws: int,
+) -> list[Weighed]:
+    """Amortized draws of even weight; the first few are weighed as a check of them.
+
+    The certificate is that of the few, of the rung `amortized`. They pass if they are
+    worth a tenth of their number: the network is not far off there. It is the cheapest
+    answer for many objects, and the one least vouched for.
+
+    Args:
+        key: Random key.
+        target: Prior and likelihood of one object.
+        proposal: The amortized posterior.
+        data: A pytree of arrays whose leading axis counts the objects.
+        num_draws: Draws of each object.
+    """
+    number = jax.tree.leaves(data)[0].shape[0]
+    keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(number))
+    found = _weigh(keys, target, proposal, data, num_draws, FEWEST_CHECKED)
+    theta, log_weight = (np.asarray(part, float) for part in found)
+    done = []
+    for draws, few in zip(theta, log_weight, strict=True):
+        certificate = replace(certify(few), rung="amortized")
+        passed = certificate.efficiency >= NEAR
+        done.append(Weighed(draws, np.zeros(len(draws)), certificate, passed))
+    return done
+
+
+def padded_size(number: int) -> int:
+    """Objects of a batch: powers of two, so that few shapes are compiled."""
+    return 2 ** int(np.ceil(np.log2(number)))
 
 
 def _one_round(
@@ -125,12 +205,10 @@ def _one_round(
     num_draws: int,
     step: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of some objects; shapes are powers of two, so that few are compiled."""
-    size = 2 ** int(np.ceil(np.log2(members.size)))
-    padded = np.resize(members, size)
+    padded = np.resize(members, padded_size(members.size))
     some = jax.tree.map(lambda leaf: leaf[padded], data)
     round_keys = jax.vmap(lambda k: jr.fold_in(k, step))(keys[padded])
-    theta, log_weight = _weigh(round_keys, target, proposal, some, num_draws)
+    theta, log_weight = _weigh(round_keys, target, proposal, some, num_draws, num_draws)
     count = members.size
     return np.asarray(theta, float)[:count], np.asarray(log_weight, float)[:count]
 
@@ -142,15 +220,19 @@ def _weigh(
     proposal: Proposal,
     data: Any,
     num_draws: int,
-) -> tuple[Float[Array, "object draw param"], Float[Array, "object draw"]]:
+    num_weighed: int,
+) -> tuple[Float[Array, "object draw param"], Float[Array, "object few"]]:
+    """Draws of every object, and log-weights of the first of them."""
+
     def one_object(given):
         key, one = given
         draws = proposal.draw(key, num_draws, one)
-        prior = jax.vmap(target.log_prior)(draws.theta)
-        likelihood = jax.vmap(lambda s: target.log_likelihood(s, one))(draws.theta)
-        log_weight = prior + likelihood - draws.log_prob
+        few = draws.theta[:num_weighed]
+        prior = jax.vmap(target.log_prior)(few)
+        likelihood = jax.vmap(lambda s: target.log_likelihood(s, one))(few)
+        log_weight = prior + likelihood - draws.log_prob[:num_weighed]
         good = jnp.isfinite(log_weight) & (log_weight > LOWEST)
-        good &= jnp.all(jnp.isfinite(draws.theta), axis=1)
+        good &= jnp.all(jnp.isfinite(few), axis=1)
         return draws.theta, jnp.where(good, log_weight, -jnp.inf)
 
     return jax.lax.map(one_object, (keys, data))
@@ -161,11 +243,12 @@ def _joined(
     theta: np.ndarray,
     log_weight: np.ndarray,
     settings: CorrectionSettings,
+    rung: str,
 ) -> Weighed:
     if before is not None:
         theta = np.concatenate([before.theta, theta])
         log_weight = np.concatenate([before.log_weight, log_weight])
-    certificate = certify(log_weight)
+    certificate = replace(certify(log_weight), rung=rung)
     passed = certificate.num_effective >= settings.least_effective
     passed = passed and certificate.shape < settings.largest_shape
     return Weighed(theta, log_weight, certificate, passed)
@@ -202,7 +285,7 @@ def resample(
     Without any finite weight they are those of the proposal.
     """
     log_weight = weighed.log_weight
-    if not np.any(np.isfinite(log_weight)):
+    if not weighed.is_finite:
         log_weight = np.zeros(log_weight.size)
     share = np.cumsum(np.exp(log_weight - logsumexp(log_weight)))
     ticks = (np.arange(num_draws) + generator.random()) / num_draws

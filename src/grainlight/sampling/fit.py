@@ -30,6 +30,7 @@ from grainlight.sampling.correction import CorrectionSettings
 from grainlight.sampling.diagnostics import FEWEST_DRAWS
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.ladder import Climb, climb
+from grainlight.sampling.own_prior import LogPrior, OwnPrior
 from grainlight.sampling.predictions import draw_predictions, dust_temperatures
 from grainlight.sampling.prior import PriorChoice, ReplacedPrior
 from grainlight.sampling.run import FEWEST_CHAINS, METHODS, Progress, sample_posterior
@@ -135,7 +136,7 @@ class PhotometricTarget(eqx.Module):
     """Prior and likelihood of the parameters of an observed shell."""
 
     likelihood: PhotometricLikelihood
-    prior: ReplacedPrior
+    prior: ReplacedPrior | OwnPrior
     parameters: Parameters = eqx.field(static=True)
 
     def log_prior(self, scaled: Float[Array, " param"]) -> Float[Array, ""]:
@@ -161,17 +162,26 @@ class PhotometricTarget(eqx.Module):
         return self.likelihood.log_draft(data, scaled)
 
 
-def photometric_target(model: ShellModel, settings: FitSettings) -> PhotometricTarget:
+def photometric_target(
+    model: ShellModel, settings: FitSettings, prior: LogPrior | None = None
+) -> PhotometricTarget:
     """What a sampler needs to know of a model under these settings.
 
-    Raises `ParameterError` if the model does not know such shells.
+    Args:
+        model: A trained model.
+        settings: How the fit is done.
+        prior: A density in place of that of the settings, within its support.
+
+    Raises:
+        ParameterError: The model does not know such shells.
     """
     model = model.under(clumpy=settings.prior.is_clumpy)
     floor_mag = float(POGSON * settings.floor)
+    stated, parameters = settings.prior.prior(model), settings.prior.parameters
     return PhotometricTarget(
         PhotometricLikelihood(model.likelihood, model.bands, floor_mag),
-        settings.prior.prior(model),
-        settings.prior.parameters,
+        stated if prior is None else OwnPrior(stated, prior, parameters),
+        parameters,
     )
 
 
@@ -211,6 +221,7 @@ def fit_observations(
     observations: Sequence[Observation],
     settings: FitSettings | None = None,
     *,
+    prior: LogPrior | None = None,
     progress: Progress | None = None,
 ) -> list[Fit]:
     """Sample the posterior of every object; a bad one has a status and a message.
@@ -224,11 +235,13 @@ def fit_observations(
         model: A trained model.
         observations: The objects.
         settings: How it is done.
+        prior: A log-density of physical parameters, in place of the prior of the
+            settings and within its support. Amortized draws are weighed by it too.
         progress: Called with the objects finished and their number.
     """
     settings = settings or FitSettings()
     model = model.under(clumpy=settings.prior.is_clumpy)
-    target = photometric_target(model, settings)
+    target = photometric_target(model, settings, prior)
     fits: dict[int, Fit] = {}
     sound: dict[int, Observation] = {}
     for i, observation in enumerate(observations):

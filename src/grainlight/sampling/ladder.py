@@ -2,10 +2,12 @@
 
 1. *Corrected*: amortized draws, weighed by likelihood and prior. They are the answer
    if they are worth enough and their largest weights are tame (Pareto k-hat).
-2. *Guided*: chains whose proposals are learned from such draws, half as they came, half
+2. *Refined*: where they are not, a mixture learns the posterior from them in a few
+   rounds (`adaptive`); its own weighed draws are judged in the same way.
+3. *Guided*: chains whose proposals are learned from such draws, half as they came, half
    by truncated weight, and which start from the draws as they came: these are wider
    than the posterior. Where next to none of them has weight this would not be sound.
-3. *Sampled*: chains from the prior, for what fails the gate there, and wherever the
+4. *Sampled*: chains from the prior, for what fails the gate there, and wherever the
    amortized posterior does not apply.
 
 Every object has the certificate of the step that answered.
@@ -22,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from grainlight.core import Certificate, Samples, Status
+from grainlight.sampling.adaptive import adapt_draws
 from grainlight.sampling.correction import (
     CorrectionSettings,
     Proposal,
@@ -80,18 +83,19 @@ def climb(
         plan: How it is done.
         progress: Called with the objects finished and their number.
     """
-    keys = jr.split(key, 4)
+    keys = jr.split(key, 5)
     number = usable.size
     known = _weighed(keys[0], target, proposal, data, np.flatnonzero(usable), plan)
+    answers = {i: one for i, one in known.items() if one.passed}
+    answers |= _refined(keys[4], target, data, known, plan)
     done = {
-        i: _corrected(jr.fold_in(keys[1], i), target, one, plan)
-        for i, one in known.items()
-        if one.passed
+        i: _drawn(jr.fold_in(keys[1], i), target, one, plan)
+        for i, one in answers.items()
     }
     left = [
         i
         for i, one in known.items()
-        if not one.passed and one.certificate.num_effective >= LEAST_SOUND
+        if i not in done and one.certificate.num_effective >= LEAST_SOUND
     ]
     if left:
         start = _starts(keys[2], target, [known[i] for i in left], plan)
@@ -129,6 +133,27 @@ def _weighed(
     return dict(zip(members.tolist(), weighed, strict=True))
 
 
+def _refined(
+    key: Key[Array, ""],
+    target: Target,
+    data: Any,
+    known: dict[int, Weighed],
+    plan: Climb,
+) -> dict[int, Weighed]:
+    """Draws of a mixture that passed, of objects whose amortized ones did not."""
+    left = [i for i, one in known.items() if _may_be_refined(one)]
+    if not left or plan.correction.adapt_rounds == 0:
+        return {}
+    some = _take(data, np.array(left))
+    before = [known[i] for i in left]
+    found = adapt_draws(key, target, some, before, plan.correction)
+    return {i: one for i, one in zip(left, found, strict=True) if one.passed}
+
+
+def _may_be_refined(one: Weighed) -> bool:
+    return not one.passed and bool(np.any(np.isfinite(one.log_weight)))
+
+
 def _take(data: Any, members: np.ndarray) -> Any:
     return jax.tree.map(lambda leaf: leaf[members], data)
 
@@ -147,7 +172,7 @@ def _named(weighed: Weighed | None, rung: str) -> Certificate:
     return replace(weighed.certificate, rung=rung)
 
 
-def _corrected(
+def _drawn(
     key: Key[Array, ""], target: Target, weighed: Weighed, plan: Climb
 ) -> Samples:
     number = plan.num_draws * plan.num_chains

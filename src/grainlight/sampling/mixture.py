@@ -90,9 +90,35 @@ def fit_mixture(
     Shrinking needs the pooled shape *within* components, not that of all draws: the
     latter is as thick as the bend of a curved posterior.
     """
-    count, dim = draws.shape
     straight = fit_straightening(draws)
-    white = jax.vmap(straight)(draws)
+    found = fit_gaussians(key, jax.vmap(straight)(draws), num_components)
+    equal = jnp.full(num_components, -jnp.log(num_components))
+    # half of the draws go evenly: a thin part of the posterior gets its share of tries
+    log_weight = jnp.logaddexp(found.log_weight, equal) - jnp.log(2.0)
+    inverse = _inverse_factor(found.covariance)
+    factor = jnp.linalg.cholesky(found.covariance)
+    return Mixture(straight, log_weight, found.mean, factor, inverse)
+
+
+class Gaussians(eqx.Module):
+    """A mixture of Gaussians.
+
+    Attributes:
+        log_weight: Log-weights of the components, summing to one.
+        mean: Their means.
+        covariance: Their covariances.
+    """
+
+    log_weight: Float[Array, "*object component"]
+    mean: Float[Array, "*object component param"]
+    covariance: Float[Array, "*object component param param"]
+
+
+def fit_gaussians(
+    key: Key[Array, ""], white: Float[Array, "draw param"], num_components: int
+) -> Gaussians:
+    """Fit Gaussians to standardized draws, each shape shrunk to the common one."""
+    count, dim = white.shape
     start = white[jr.choice(key, count, (num_components,), replace=False)]
     equal = jnp.full(num_components, -jnp.log(num_components))
     shapes = jnp.tile(jnp.cov(white.T).reshape(dim, dim), (num_components, 1, 1))
@@ -103,11 +129,7 @@ def fit_mixture(
         return _maximize(white, _responsibility(white, log_weight, mean, shape))
 
     state = jax.lax.fori_loop(0, ITERATIONS, iterate, (equal, start, shapes))
-    log_weight, mean, shape = state
-    # half of the draws go evenly: a thin part of the posterior gets its share of tries
-    log_weight = jnp.logaddexp(log_weight, equal) - jnp.log(2.0)
-    inverse, factor = _inverse_factor(shape), jnp.linalg.cholesky(shape)
-    return Mixture(straight, log_weight, mean, factor, inverse)
+    return Gaussians(*state)
 
 
 def _inverse_factor(shape):
