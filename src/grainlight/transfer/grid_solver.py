@@ -46,6 +46,8 @@ FAINT_DUST = 3e-4
 LOWEST_WEIGHT = 0.05
 SETTLED = 3e-3  # change of the light that escapes after scattering, over the star's
 GROWN = 1e-2  # change of the power of all cells
+#: An iteration that is so much farther off than before starts anew from a plain step.
+ASTRAY = 10.0
 MOST_ROUNDS = 10
 
 
@@ -339,7 +341,7 @@ class _Work:
         first = np.maximum(given, least) if start is None else start.power
         log_power = np.log(first)
         known: list[tuple[np.ndarray, np.ndarray]] = []
-        iterations = 0
+        iterations, nearest = 0, math.inf
         for _ in range(self.settings.max_iterations):
             iterations += 1
             power = np.exp(log_power)
@@ -348,12 +350,14 @@ class _Work:
             absorbed = absorbed + sent * (power.sum() / emitted)
             new = np.log(np.maximum(absorbed, least))
             change = new - log_power
-            if (
-                math.sqrt(np.average(change**2, weights=power))
-                < self.settings.tolerance
-            ):
+            size = math.sqrt(np.average(change**2, weights=power))
+            if size < self.settings.tolerance:
                 log_power = new
                 break
+            if size > ASTRAY * nearest:  # faint cells run away: plain steps call back
+                known, log_power, nearest = [], new, size
+                continue
+            nearest = min(nearest, size)
             known = [*known[1 - STEPS_KNOWN :], (log_power, change)]
             log_power = accelerate(known, np.sqrt(power))
         power = np.exp(log_power)
