@@ -69,6 +69,7 @@ def test_experiments_are_combined(grainlight, chains, tmp_path):
     assert again.weight @ again.theta[:, 0] == pytest.approx(mean)
 
 
+@pytest.mark.slow
 def test_tension_by_chains(grainlight, chains, tmp_path):
     out = tmp_path / "out"
     files = (chains / "one.npz", chains / "two.npz")

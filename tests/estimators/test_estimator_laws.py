@@ -195,7 +195,15 @@ def test_every_class_that_can_be_saved_is_tested():
     assert MAKERS.keys() == ROWS.keys() == ESTIMATORS.keys()
 
 
-@pytest.mark.parametrize("name", MAKERS)
+#: Flows around flows are long to compile.
+LONG = {"FlowPosterior", "PhotometricPosterior", "PosteriorEnsemble", "WeightedDensity"}
+SOME = [
+    pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
+    for name in MAKERS
+]
+
+
+@pytest.mark.parametrize("name", SOME)
 def test_jit_and_vmap_change_nothing(name):
     estimator, data = perturbed(name), rows(name)
     some = tuple(column[:8] for column in data)
@@ -225,7 +233,7 @@ def test_the_architecture_is_json(name):
     assert json.loads(json.dumps(config)) == config
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", SOME)
 def test_gradients_are_finite_in_float32(name):
     estimator = perturbed(name)
     row = tuple(column[0] for column in rows(name))

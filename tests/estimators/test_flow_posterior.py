@@ -76,7 +76,10 @@ def grid_over(posterior, num=150):
     return theta, np.asarray(volume, float) * (9.4 / num) ** 2
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    ["masked coupling", pytest.param("token autoregressive", marks=pytest.mark.slow)],
+)
 def test_draws_lie_within_the_bounds_and_follow_a_density_of_mass_one(kind):
     posterior = make(**KINDS[kind])
     draws = draws_of(posterior, jr.key(1), 4_000, X0)

@@ -266,6 +266,7 @@ def test_the_gradient_of_the_expected_deviance_is_that_of_its_formula():
         np.testing.assert_allclose(found, even, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_scatter_of_a_thousandth_trains_without_nan():
     theta, condition, x = simulate(4_000)
     exact = 1000 + theta @ SLOPE.T.astype(np.float32) + condition

@@ -93,7 +93,9 @@ def test_a_map_holds_what_was_predicted_and_found(correlation):
 
 
 def test_a_training_is_drawn_with_its_errors():
-    record = TrainingRecord([3.0, 2.0, 1.0], [3.2, 1.9, 2.1], 1, num_annealing=1)
+    record = TrainingRecord(
+        [3.0, 2.0, 1.0], [3.2, 1.9, 2.1], best_epoch=1, num_annealing=1
+    )
     ax = plot_training(record, errors={"MAE": [0.3, 0.2, 0.1]})
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["training", "validation", "MAE"]

@@ -77,6 +77,7 @@ def test_the_posterior_is_left_as_it_is(guide, mixture_fraction):
     assert smallest_pvalue(guide, mixture_fraction) > 1e-4
 
 
+@pytest.mark.slow
 def test_a_regional_step_without_its_way_back_is_seen(guide, monkeypatch):
     monkeypatch.setattr(chains, "_log_ratio_back", lambda *_: jnp.zeros(()))
     assert smallest_pvalue(guide, 0.0) < 1e-6

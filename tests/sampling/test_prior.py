@@ -153,6 +153,7 @@ def test_a_prior_of_the_temperature_knows_of_clumps(clumpy_model_folder):
     )
 
 
+@pytest.mark.slow
 def test_draws_follow_the_densities_and_the_edge_in_depth(model):
     choice = PriorChoice(
         THESIS,

@@ -120,6 +120,7 @@ def test_an_impossible_row_is_refused(name, value):
         ShellSimulator().simulate(changed(**{name: value})[None])
 
 
+@pytest.mark.slow
 def test_grains_of_many_radii_have_many_temperatures():
     """Bins enough: twice as many change nothing; one radius is another shell."""
     few, many = (
@@ -161,6 +162,7 @@ def test_clumps_change_the_light_and_nothing_else_does():
     assert 0 < abs(spectra.resolution[1]) < 0.05
 
 
+@pytest.mark.slow
 def test_clumps_lie_where_the_seed_and_the_row_say():
     rows, share = np.stack([ROW, ROW]), np.array([0.05, 0.05])
     first, same, other = (
