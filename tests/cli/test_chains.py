@@ -49,6 +49,7 @@ def test_marginals_are_learned_ranked_and_kept(grainlight, chains, tmp_path):
     assert grainlight(*words)[0] == 2
 
 
+@pytest.mark.slow
 def test_experiments_are_combined(grainlight, chains, tmp_path):
     out = tmp_path / "out"
     files = (chains / "one.npz", chains / "two.npz")

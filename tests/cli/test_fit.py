@@ -72,6 +72,7 @@ def test_one_object_leaves_all_that_is_promised(
     assert words_of(out)["seed"] == 2
 
 
+@pytest.mark.slow
 def test_a_table_has_a_status_for_every_object(
     grainlight, tmp_path, shell_model_folder
 ):

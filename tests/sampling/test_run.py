@@ -163,6 +163,7 @@ def test_a_draft_shows_the_way_and_changes_nothing():
     assert bool(nowhere.status == Status.nonfinite)
 
 
+@pytest.mark.slow
 def test_a_gate_that_cannot_be_passed_is_reported():
     seen = []
     results = sample_posterior(

@@ -88,6 +88,7 @@ def learned(seed, mean, spread, prior):
     return learn_marginal(jr.key(seed), chains, prior, settings)
 
 
+@pytest.mark.slow
 def test_chains_alone_give_ratio_and_suspiciousness():
     """Posteriors N(+-0.75, 0.5^2) under a prior of width 10."""
     prior = NormalDensity.of([0.0], [[100.0]])
