@@ -37,7 +37,7 @@ from grainlight.evaluation import Ranks, measure_coverage, measure_expected_cove
 from grainlight.evaluation.two_sample import classify_samples
 from grainlight.sampling.adaptive import adapt_draws
 from grainlight.sampling.correction import CorrectionSettings, resample, weigh_draws
-from grainlight.sampling.fit import PhotometricTarget
+from grainlight.sampling.photometric_target import PhotometricTarget
 from grainlight.sampling.prior import PriorChoice
 from grainlight.sampling.run import sample_posterior
 from grainlight.simulators import SHELL_PARAMETERS, named_prior

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 
 from grainlight.catalog.summary import COMPONENTS
 from grainlight.estimators import PhotometricData
-from grainlight.sampling.fit import PhotometricTarget
 from grainlight.sampling.mixture import Gaussians, fit_gaussians
+from grainlight.sampling.photometric_target import PhotometricTarget
 
 
 class Checked(eqx.Module):

@@ -30,10 +30,10 @@ from grainlight.evaluation.tarp import ExpectedCoverage, measure_expected_covera
 from grainlight.sampling.fit import (
     Fit,
     FitSettings,
-    PhotometricTarget,
     fit_observations,
     photometric_target,
 )
+from grainlight.sampling.photometric_target import PhotometricTarget
 
 RANK_DRAWS = 99
 DENSITY_DRAWS = 400  # for each density rank

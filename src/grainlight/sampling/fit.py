@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
-import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -16,7 +15,6 @@ from grainlight.core import (
     GrainlightError,
     ObservationError,
     ParameterError,
-    Parameters,
     RangeError,
     Samples,
     Status,
@@ -31,8 +29,9 @@ from grainlight.sampling.diagnostics import FEWEST_DRAWS
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.ladder import Climb, climb
 from grainlight.sampling.own_prior import LogPrior, OwnPrior
+from grainlight.sampling.photometric_target import PhotometricTarget
 from grainlight.sampling.predictions import draw_predictions, dust_temperatures
-from grainlight.sampling.prior import PriorChoice, ReplacedPrior
+from grainlight.sampling.prior import PriorChoice
 from grainlight.sampling.run import FEWEST_CHAINS, METHODS, Progress, sample_posterior
 from grainlight.sampling.settings import Settings
 
@@ -130,36 +129,6 @@ class Fit:
     chi_squared: Float[np.ndarray, " draw"] | None = None
     galactic_av: float = 0.0
     message: str = ""
-
-
-class PhotometricTarget(eqx.Module):
-    """Prior and likelihood of the parameters of an observed shell."""
-
-    likelihood: PhotometricLikelihood
-    prior: ReplacedPrior | OwnPrior
-    parameters: Parameters = eqx.field(static=True)
-
-    def log_prior(self, scaled: Float[Array, " param"]) -> Float[Array, ""]:
-        """Log density of the prior per unit scaled parameter."""
-        return self.prior.log_prob(scaled)
-
-    def sample_prior(
-        self, key: Key[Array, ""], num_draws: int
-    ) -> Float[Array, "draw param"]:
-        """Scaled draws from the prior."""
-        return self.prior.sample(key, num_draws)
-
-    def log_likelihood(
-        self, scaled: Float[Array, " param"], data: PhotometricData
-    ) -> Float[Array, ""]:
-        """Log-probability of the observation."""
-        return self.likelihood.log_prob(data, scaled)
-
-    def log_draft(
-        self, scaled: Float[Array, " param"], data: PhotometricData
-    ) -> Float[Array, ""]:
-        """The same without correlations of the model scatter."""
-        return self.likelihood.log_draft(data, scaled)
 
 
 def photometric_target(
