@@ -115,7 +115,8 @@ def spoil(kinds, flux, sigma, kind, redshift):
         if fault == "nothing":
             flux[i] = np.nan
         elif fault == "negative error":
-            sigma[i, first] *= -1
+            # of a limit it is a habit of some catalogues, and no fault
+            sigma[i, first], words[i, first] = -abs(sigma[i, first]), "false"
         elif fault == "unknown word":
             words[i, first] = "perhaps"
         elif fault == "no distance":
@@ -170,7 +171,7 @@ def judge(folder, kinds, truth):
             missing += found in ("unusable", "outside") and not row["message"]
             if not fault and row[f"{names[0]}_q16"] is not None:
                 true = truth[row["row"]]
-                true = np.where(logged, 10**true, true)
+                true = np.where(logged, 10 ** np.where(logged, true, 0), true)
                 edges = np.array([[row[f"{n}_{q}"] for q in QUANTILES] for n in names])
                 inside.append(np.sum(edges < true[:, None], axis=1))
     inside = np.array(inside)
