@@ -1,5 +1,6 @@
 """Chains of many objects, kept in batches, and judged by the truth."""
 
+import jax.random as jr
 import numpy as np
 import pytest
 
@@ -43,7 +44,7 @@ def write_runs(folder, width, num=200):
 )
 def test_chains_are_judged_by_the_truth(tmp_path, width, calibrated):
     write_runs(tmp_path, width)
-    found = judge_chains(ChainRuns.load(tmp_path, NAMES))
+    found = judge_chains(jr.key(0), ChainRuns.load(tmp_path, NAMES))
     assert (found.total, found.retained, found.filtered) == (200, 198, 2)
     assert found.seconds == pytest.approx(2.5)
     pvalue = (found.density.histogram().pvalue, found.ranks.adjusted_pvalue.min())
@@ -54,6 +55,8 @@ def test_chains_are_judged_by_the_truth(tmp_path, width, calibrated):
     words = found.words()
     assert words["unfinished"] == 0
     assert set(words["rank_pvalue"]) == set(NAMES)
+    some = judge_chains(jr.key(0), ChainRuns.load(tmp_path, NAMES), asked=1_000)
+    assert (some.total, some.unfinished) == (1_000, 800)
 
 
 def test_a_folder_without_batches_is_refused(tmp_path):

@@ -2,11 +2,12 @@
 
 from grainlight.catalog.run import CatalogRun, run_catalog
 from grainlight.catalog.tables import Source, open_source
-from grainlight.catalog.worker import CatalogSettings
+from grainlight.catalog.worker import CatalogSettings, Method
 
 __all__ = [
     "CatalogRun",
     "CatalogSettings",
+    "Method",
     "Source",
     "open_source",
     "run_catalog",

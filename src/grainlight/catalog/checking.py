@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from grainlight.catalog.summary import COMPONENTS
 from grainlight.estimators import PhotometricData
@@ -30,22 +30,33 @@ class Checked(eqx.Module):
 
 @eqx.filter_jit
 def check_draws(
+    key: Key[Array, ""],
     target: PhotometricTarget,
     outcomes: Callable[..., Array],
     data: PhotometricData,
     scaled: Float[Array, "object draw param"],
     number: int,
 ) -> Checked:
-    """What is found of every object; of as many draws as the last argument says."""
+    """What is found of every object.
 
-    def one(given: tuple[PhotometricData, Array]) -> Checked:
-        seen, draws = given
+    Args:
+        key: Random key of where the Gaussians start.
+        target: Prior and likelihood of one object.
+        outcomes: Emulator of the dust temperature.
+        data: What was observed of the objects.
+        scaled: Scaled draws.
+        number: How many of them chi-squared and temperature are found of.
+    """
+
+    def one(given: tuple[Array, PhotometricData, Array]) -> Checked:
+        key, seen, draws = given
         few = draws[:number]
         chi_squared = jax.vmap(lambda s: target.likelihood.chi_squared(seen, s))(few)
         warm = jax.vmap(lambda s: outcomes(s, jnp.zeros(0))[0])(few)
         spread = jnp.std(draws, axis=0)
         white = (draws - jnp.mean(draws, axis=0)) / jnp.where(spread > 0, spread, 1.0)
-        gaussians = fit_gaussians(jr.key(0), white, COMPONENTS)
+        gaussians = fit_gaussians(key, white, COMPONENTS)
         return Checked(chi_squared, 10.0**warm, gaussians)
 
-    return jax.lax.map(one, (data, scaled))
+    keys = jr.split(key, scaled.shape[0])
+    return jax.lax.map(one, (keys, data, scaled))

@@ -116,10 +116,13 @@ class Worker:
         data = replace(data, has_limits=True)  # else some pieces compile anew
         keys = jr.split(key, 3)
         weighed = self._weigh(keys[0], data)
+        pick_key, check_key = jr.split(keys[2])
+        seed = np.asarray(jr.key_data(pick_key)).tolist()
+        generator = np.random.default_rng(seed)
         found: dict[int, dict[str, Any]] = {}
         for i, one in enumerate(weighed):
             if one is not None and (one.passed or self.settings.method != "ladder"):
-                found[i] = self._of_weights(i, one)
+                found[i] = self._of_weights(generator, one)
         left = np.array([i for i in range(len(observations)) if i not in found], int)
         if left.size:
             some = jax.tree.map(lambda leaf: leaf[left], data)
@@ -127,9 +130,9 @@ class Worker:
                 keys[1], self.model, self.target, some, self.settings.fit
             )
             for i, samples in zip(left.tolist(), chains, strict=True):
-                found[i] = self._of_samples(samples)
+                found[i] = self._of_samples(generator, samples)
         rows = [found[i] for i in range(len(observations))]
-        return self._judged(rows, data, observations)
+        return self._judged(check_key, rows, data, observations)
 
     def _weigh(
         self, key: Key[Array, ""], data: PhotometricData
@@ -181,13 +184,14 @@ class Worker:
                     done[i] = one
         return done
 
-    def _of_weights(self, place: int, weighed: Weighed) -> dict[str, Any]:
+    def _of_weights(
+        self, generator: np.random.Generator, weighed: Weighed
+    ) -> dict[str, Any]:
         status = "ok" if weighed.passed else "low_ess"
         if not weighed.is_finite:
             return {"status": "nonfinite", "draws": None} | describe_certificate(
                 weighed.certificate
             )
-        generator = np.random.default_rng(place)
         return {
             "status": status,
             "draws": resample(generator, weighed, KEPT),
@@ -195,7 +199,9 @@ class Worker:
             **summarize(self.target.parameters, weighed.theta, weighed.log_weight),
         }
 
-    def _of_samples(self, samples: Samples) -> dict[str, Any]:
+    def _of_samples(
+        self, generator: np.random.Generator, samples: Samples
+    ) -> dict[str, Any]:
         scaled = np.asarray(samples.parameters.scale(samples.theta), float)
         row = {"status": status_name(samples.status), "draws": None}
         row |= describe_certificate(samples.certificate)
@@ -203,10 +209,11 @@ class Worker:
             return row
         kept = np.linspace(0, len(scaled) - 1, KEPT).astype(int)
         row |= summarize(samples.parameters, scaled, np.zeros(len(scaled)))
-        return row | {"draws": np.random.default_rng(0).permutation(scaled[kept])}
+        return row | {"draws": generator.permutation(scaled[kept])}
 
     def _judged(
         self,
+        key: Key[Array, ""],
         rows: list[dict[str, Any]],
         data: PhotometricData,
         observations: Sequence[Observation],
@@ -220,6 +227,7 @@ class Worker:
         checked = jax.tree.map(
             np.asarray,
             check_draws(
+                key,
                 self.target,
                 self.model.outcomes,
                 jax.tree.map(lambda leaf: leaf[picked], data),

@@ -1,11 +1,11 @@
 """`grainlight catalog`: a posterior for every row of a table."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from grainlight.catalog import CatalogSettings, open_source, run_catalog
+from grainlight.catalog import CatalogSettings, Method, open_source, run_catalog
 from grainlight.cli.progress import progress_bar
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.sampling.fit import FitSettings
@@ -31,7 +31,7 @@ def catalog(
     ] = 2048,
     rows: Annotated[int, typer.Option(help="Rows that are worked on together.")] = 512,
     method: Annotated[
-        Literal["amortized", "corrected", "refined", "ladder"],
+        Method,
         typer.Option(help="Draws as they come, weighed, refined, or chains at need."),
     ] = "corrected",
     seed: Annotated[

@@ -57,9 +57,16 @@ class ChosenBands(eqx.Module):
             x: All dimensions; those that are not chosen are not looked at.
             theta: Scaled parameters.
             condition: Conditions.
-            mask: What is there of one object, if all dimensions are chosen; a flow
-                raises `BandMismatchError`.
+            mask: What is there of one object, if all dimensions are chosen.
+
+        Raises:
+            BandMismatchError: A mask is given beside chosen dimensions, or to a flow.
         """
+        if mask is not None and self.chosen:
+            raise BandMismatchError(
+                "Expected bands chosen for all objects, or a mask of one object; got "
+                "both. Hide what is not chosen by the mask."
+            )
         if mask is not None and not isinstance(self.likelihood, FlowLikelihood):
             moments = self.likelihood.moments(theta, condition)
             residual = jnp.where(mask, x, 0.0) - moments.mean

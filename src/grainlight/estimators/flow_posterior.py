@@ -211,6 +211,7 @@ class FlowPosterior(AbstractPosterior):
             )
         widths = (*words["widths"], *more * words["widths"][-1:])
         config = self.config() | {"widths": widths, "initial_floor": self.floor}
+        # all that is drawn with the key here is overwritten below
         blank = FlowPosterior.from_config(key, **config)
         trunk = self.encoder.trunk.deepened(key, more)
         return eqx.tree_at(

@@ -8,9 +8,8 @@ is difficult makes the rest look better than it is.
 from dataclasses import dataclass
 from typing import Any
 
-import jax.random as jr
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Key
 
 from grainlight.evaluation.accuracy import Errors, measure_errors
 from grainlight.evaluation.chain_runs import ChainRuns
@@ -21,11 +20,15 @@ from grainlight.evaluation.coverage import (
     measure_density_ranks,
     rank_densities,
 )
+from grainlight.evaluation.draws import (
+    RANK_DRAWS,
+    narrow_draws,
+    rank_truth,
+    thin_draws,
+)
 from grainlight.evaluation.ranks import FEWEST_EXPECTED, Ranks
 from grainlight.evaluation.tarp import ExpectedCoverage, measure_expected_coverage
 
-RANK_DRAWS = 99
-NARROWED = 0.7  # width of the posteriors of the negative control
 FEWEST = 2 * FEWEST_EXPECTED
 
 
@@ -34,9 +37,10 @@ class ChainQuality:
     """Counts, cost, calibration and errors of the posteriors of many objects.
 
     Attributes:
-        total: Objects that were run.
+        total: Objects that were asked for.
         retained: Those that passed the gate.
         filtered: Those that did not.
+        unfinished: Those that were not begun.
         seconds: Mean wall-clock time of an object [s].
         density: Density ranks of the truth.
         narrowed: Smallest adjusted p-value of ranks among draws made narrower by 0.7.
@@ -49,6 +53,7 @@ class ChainQuality:
     total: int
     retained: int
     filtered: int
+    unfinished: int
     seconds: float
     density: DensityRanks
     narrowed: float
@@ -64,7 +69,7 @@ class ChainQuality:
         return {
             "total": self.total,
             "retained": self.retained,
-            "unfinished": 0,
+            "unfinished": self.unfinished,
             "filtered_out": self.filtered,
             "seconds_an_object": self.seconds,
             "density_ranks": {
@@ -83,34 +88,33 @@ class ChainQuality:
         }
 
 
-def judge_chains(runs: ChainRuns) -> ChainQuality:
-    """Compare the posteriors of twenty objects or more with the truth."""
+def judge_chains(
+    key: Key[Array, ""], runs: ChainRuns, *, asked: int | None = None
+) -> ChainQuality:
+    """Compare the posteriors of twenty objects or more with the truth.
+
+    Args:
+        key: Random key of the points that coverage is measured around.
+        runs: The posteriors.
+        asked: Objects that were asked for, those that were not begun included.
+    """
     usable = np.isfinite(runs.draws).all(axis=(1, 2))
     draws, truth = runs.draws[usable].astype(float), runs.truth[usable]
-    middle = np.median(draws, axis=1, keepdims=True)
-    narrow = middle + NARROWED * (draws - middle)
+    total = len(runs) if asked is None else asked
+    control = rank_truth(runs.names, narrow_draws(draws), truth)
     quantile = np.mean(draws < truth[:, None], axis=1)
     return ChainQuality(
-        total=len(runs),
+        total=total,
         retained=int(runs.is_retained.sum()),
         filtered=int((~runs.is_retained).sum()),
+        unfinished=total - len(runs),
         seconds=float(runs.seconds.mean()),
         density=measure_density_ranks(
             rank_densities(runs.log_density[usable], runs.truth_density[usable])
         ),
-        narrowed=float(_ranks(runs.names, narrow, truth).adjusted_pvalue.min()),
-        ranks=_ranks(runs.names, draws, truth),
+        narrowed=float(control.adjusted_pvalue.min()),
+        ranks=rank_truth(runs.names, draws, truth),
         coverage=measure_coverage(quantile, runs.names, (0.68, 0.95)),
-        expected=measure_expected_coverage(jr.key(0), _thinned(draws), truth),
+        expected=measure_expected_coverage(key, thin_draws(draws, RANK_DRAWS), truth),
         errors=measure_errors(draws.mean(axis=1), truth, runs.names),
     )
-
-
-def _thinned(draws: np.ndarray) -> Float[np.ndarray, "object kept param"]:
-    last = draws.shape[1] - 1
-    return draws[:, np.linspace(0, last, min(RANK_DRAWS, last + 1)).round().astype(int)]
-
-
-def _ranks(names: tuple[str, ...], draws: np.ndarray, truth: np.ndarray) -> Ranks:
-    some = _thinned(draws)
-    return Ranks(names, np.sum(some < truth[:, None], axis=1), some.shape[1])

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -19,6 +18,7 @@ from jaxtyping import Array, Float, Key
 
 from grainlight.core import ParameterError, Samples, status_name
 from grainlight.estimators.arrays import read_arrays, write_arrays
+from grainlight.evaluation.draws import log_posteriors, thin_draws
 from grainlight.sampling.family import ExactData, FamilyTarget
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.run import sample_posterior
@@ -158,9 +158,9 @@ def _run_batch(
         settings=plan.sampler,
     )
     seconds = (time.monotonic() - begun) / len(truth)
-    draws = np.stack([_thinned(one) for one in samples])
+    draws = np.stack([_kept(one) for one in samples])
     points = jnp.asarray(np.concatenate([draws, truth[:, None]], axis=1), float)
-    value = np.asarray(_log_posteriors(target, data, points), float)
+    value = np.asarray(log_posteriors(target, data, points), float)
     return {
         "draws": draws.astype(np.float32),
         "log_density": value[:, :-1],
@@ -171,22 +171,6 @@ def _run_batch(
     }
 
 
-def _thinned(samples: Samples) -> Float[np.ndarray, "draw param"]:
+def _kept(samples: Samples) -> Float[np.ndarray, "draw param"]:
     scaled = np.asarray(samples.parameters.scale(samples.theta), float)
-    kept = np.linspace(0, len(scaled) - 1, min(KEPT, len(scaled))).round().astype(int)
-    return scaled[kept]
-
-
-@eqx.filter_jit
-def _log_posteriors(
-    target: FamilyTarget, data: ExactData, points: Float[Array, "object point param"]
-) -> Float[Array, "object point"]:
-    def one(row: tuple[ExactData, Array]) -> Array:
-        seen, some = row
-        return jax.vmap(
-            lambda scaled: (
-                target.log_prior(scaled) + target.log_likelihood(scaled, seen)
-            )
-        )(some)
-
-    return jax.lax.map(one, (data, points))
+    return thin_draws(scaled, KEPT)

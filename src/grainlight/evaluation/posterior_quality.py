@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from grainlight.core import ParameterError, Samples, status_name
 from grainlight.estimators import PhotometricData
@@ -24,6 +22,13 @@ from grainlight.evaluation.coverage import (
     measure_density_ranks,
     rank_densities,
 )
+from grainlight.evaluation.draws import (
+    RANK_DRAWS,
+    log_posteriors,
+    narrow_draws,
+    rank_truth,
+    thin_draws,
+)
 from grainlight.evaluation.mock_objects import MockObjects
 from grainlight.evaluation.ranks import FEWEST_EXPECTED, Ranks
 from grainlight.evaluation.tarp import ExpectedCoverage, measure_expected_coverage
@@ -35,10 +40,8 @@ from grainlight.sampling.fit import (
 )
 from grainlight.sampling.photometric_target import PhotometricTarget
 
-RANK_DRAWS = 99
 DENSITY_DRAWS = 400  # for each density rank
 FEWEST_OBJECTS = 2 * FEWEST_EXPECTED
-NARROWED = 0.7  # width of the posteriors of the negative control
 TEMPERATURE = "dust_temperature"
 
 
@@ -187,7 +190,7 @@ def judge_posteriors(
         **_ranks(judged, draws, theta, objects.dust_temperature[usable]),
         density=_density_ranks(target, model.bands, judged, draws, theta),
         expected=measure_expected_coverage(
-            jr.key(seed + 2), _thinned(draws, RANK_DRAWS), theta, bounds=bounds
+            jr.key(seed + 2), thin_draws(draws, RANK_DRAWS), theta, bounds=bounds
         ),
         errors=measure_errors(draws.mean(axis=1), theta, parameters.names),
         offset=np.median(draws, axis=1) - theta,
@@ -209,14 +212,6 @@ def _scaled_draws(fit: Fit) -> Float[np.ndarray, "draw param"]:
     return np.asarray(samples.parameters.scale(samples.theta), dtype=float)
 
 
-def _thinned(
-    draws: Float[np.ndarray, "object draw param"], num: int
-) -> Float[np.ndarray, "object kept param"]:
-    """Evenly spaced draws of all chains."""
-    last = draws.shape[1] - 1
-    return draws[:, np.linspace(0, last, min(num, last + 1)).round().astype(int)]
-
-
 def _ranks(
     fits: Sequence[Fit],
     draws: Float[np.ndarray, "object draw param"],
@@ -230,16 +225,10 @@ def _ranks(
         warm = np.stack([np.log10(_samples(fit).derived[TEMPERATURE]) for fit in fits])
         draws = np.concatenate([draws, warm[:, :, None]], axis=2)
         truth = np.concatenate([theta, np.log10(temperature)[:, None]], axis=1)
-    middle = np.median(draws, axis=1, keepdims=True)
-    narrow = middle + NARROWED * (draws - middle)
-    ranks, narrowed = (
-        np.sum(_thinned(some, RANK_DRAWS) < truth[:, None], axis=1)
-        for some in (draws, narrow)
-    )
     quantile = np.mean(draws < truth[:, None], axis=1)
     return {
-        "ranks": Ranks(names, ranks, RANK_DRAWS),
-        "narrowed": Ranks(names, narrowed, RANK_DRAWS),
+        "ranks": rank_truth(names, draws, truth),
+        "narrowed": rank_truth(names, narrow_draws(draws), truth),
         "quantile": quantile,
         "coverage": measure_coverage(quantile, names),
     }
@@ -254,28 +243,9 @@ def _density_ranks(
 ) -> DensityRanks:
     observations = [fit.observation for fit in fits]
     data = PhotometricData.from_observations(observations, bands)
-    points = np.concatenate([_thinned(draws, DENSITY_DRAWS), theta[:, None]], axis=1)
-    value = np.asarray(_log_densities(target, data, jnp.asarray(points, float)))
+    points = np.concatenate([thin_draws(draws, DENSITY_DRAWS), theta[:, None]], axis=1)
+    value = np.asarray(log_posteriors(target, data, jnp.asarray(points, float)))
     return measure_density_ranks(rank_densities(value[:, :-1], value[:, -1]))
-
-
-@eqx.filter_jit
-def _log_densities(
-    target: PhotometricTarget,
-    data: PhotometricData,
-    points: Float[Array, "object point param"],
-) -> Float[Array, "object point"]:
-    """Log posterior densities of points of every object, up to its constant."""
-
-    def one(row: tuple[PhotometricData, Array]) -> Array:
-        seen, some = row
-        return jax.vmap(
-            lambda scaled: (
-                target.log_prior(scaled) + target.log_likelihood(scaled, seen)
-            )
-        )(some)
-
-    return jax.lax.map(one, (data, points))
 
 
 def _reduced(fit: Fit) -> float:

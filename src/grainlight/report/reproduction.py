@@ -76,6 +76,12 @@ class Reproduction:
     judged: dict[str, MemberQuality]
     chains: dict[str, ChainRuns]
 
+    @property
+    def asked(self) -> dict[str, int]:
+        """Objects that were asked for, by name of the run."""
+        num = len(self.test)
+        return {run.name: self.recipe.num_objects(run, num) for run in self.recipe.runs}
+
 
 def reproduce(
     recipe: ReproductionRecipe,
@@ -236,7 +242,7 @@ class _Stages:
         recipe = self.recipe
         visible = tuple(saved.meta["visible"])
         target = run_target(run, visible, saved, self.prior(visible, rows))
-        num = min(len(test), max(1, round(run.share * recipe.objects)))
+        num = recipe.num_objects(run, len(test))
         plan = ChainPlan(recipe.num_draws, recipe.num_chains, sampler=SAMPLER)
         with self.show(f"chains of {run.name}") as progress:
             return run_chains(

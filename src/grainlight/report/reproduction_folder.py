@@ -50,10 +50,10 @@ def write_reproduction(made: Reproduction) -> list[str]:
     Returns:
         What the command says of them.
     """
-    errors, quality = compare_with_standard(made), judged_runs(made.chains)
+    errors, quality = compare_with_standard(made), judged_runs(made)
     tables = {
-        "chains": tabulate_chains(made.chains),
-        "calibration": tabulate_calibration(made.chains),
+        "chains": tabulate_chains(made.chains, made.asked),
+        "calibration": tabulate_calibration(quality),
         "losses": tabulate_losses(made),
         "errors": tabulate_errors(errors),
     }

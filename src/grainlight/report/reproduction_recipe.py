@@ -130,6 +130,10 @@ class ReproductionRecipe:
             changed = replace(changed, chain_seconds=60 * chain_minutes)
         return changed._only(only) if only else changed
 
+    def num_objects(self, run: Run, available: int) -> int:
+        """Test objects of a run, of as many as there are."""
+        return min(available, max(1, round(run.share * self.objects)))
+
     def _only(self, names: tuple[str, ...]) -> "ReproductionRecipe":
         known = [one.name for one in self.families]
         unknown = set(names) - set(known)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 from astropy.table import Table
 from jaxtyping import Float
@@ -27,8 +28,11 @@ PUBLISHED: dict[str, tuple[int, int, int, int, float]] = {
 }
 
 
-def tabulate_chains(chains: Mapping[str, ChainRuns]) -> Table:
-    """Tables 3 and 4: how many posteriors are kept, and what they cost."""
+def tabulate_chains(chains: Mapping[str, ChainRuns], asked: Mapping[str, int]) -> Table:
+    """Tables 3 and 4: how many posteriors are kept, and what they cost.
+
+    Unfinished are objects that were asked for and not begun; shares are of the others.
+    """
     rows = []
     for name, runs in chains.items():
         kept, seconds = int(runs.is_retained.sum()), runs.seconds
@@ -36,9 +40,9 @@ def tabulate_chains(chains: Mapping[str, ChainRuns]) -> Table:
         rows.append(
             {
                 "run": name,
-                "total": len(runs),
+                "total": asked[name],
                 "retained": kept,
-                "unfinished": 0,
+                "unfinished": asked[name] - len(runs),
                 "filtered_out": len(runs) - kept,
                 "retained_share": kept / len(runs),
                 "seconds": float(seconds.mean()),
@@ -52,19 +56,16 @@ def tabulate_chains(chains: Mapping[str, ChainRuns]) -> Table:
     return Table(rows=rows)
 
 
-def tabulate_calibration(chains: Mapping[str, ChainRuns]) -> Table:
-    """Density ranks, coverage and ranks of every run of twenty objects or more."""
+def tabulate_calibration(judged: Mapping[str, ChainQuality]) -> Table:
+    """Density ranks, coverage and ranks of every run that was judged."""
     rows = []
-    for name, runs in chains.items():
-        if len(runs) < FEWEST:
-            continue
-        found = judge_chains(runs)
+    for name, found in judged.items():
         region = found.density.coverage((0.68, 0.95)).fraction[:, 0]
         mean = found.coverage.fraction.mean(axis=1)
         rows.append(
             {
                 "run": name,
-                "objects": found.total,
+                "objects": found.total - found.unfinished,
                 "density_pvalue": found.density.histogram().pvalue,
                 "density_pvalue_unbinned": found.density.pvalue,
                 "region_68": region[0],
@@ -79,9 +80,14 @@ def tabulate_calibration(chains: Mapping[str, ChainRuns]) -> Table:
     return Table(rows=rows) if rows else Table(names=("run",), dtype=(str,))
 
 
-def judged_runs(chains: Mapping[str, ChainRuns]) -> dict[str, ChainQuality]:
+def judged_runs(made: Reproduction) -> dict[str, ChainQuality]:
     """What every run of twenty objects or more is worth."""
-    return {n: judge_chains(runs) for n, runs in chains.items() if len(runs) >= FEWEST}
+    key = jr.key(made.recipe.seed)
+    return {
+        name: judge_chains(key, runs, asked=made.asked[name])
+        for name, runs in made.chains.items()
+        if len(runs) >= FEWEST
+    }
 
 
 def tabulate_losses(made: Reproduction) -> Table:
@@ -160,10 +166,10 @@ class ParameterErrors:
 
 def compare_with_standard(made: Reproduction) -> dict[str, ParameterErrors]:
     """Errors of every run beside the direct posterior, if that was trained."""
-    if STANDARD not in made.trained:
+    saved = made.trained.get(STANDARD)
+    if saved is None or not isinstance(saved.estimator, GaussianPosterior):
         return {}
-    standard = made.trained[STANDARD].estimator
-    assert isinstance(standard, GaussianPosterior)
+    standard = saved.estimator
     found = {}
     for run in made.recipe.runs:
         if run.name not in made.chains:

@@ -98,10 +98,11 @@ def climb(
         if i not in done and one.certificate.num_effective >= LEAST_SOUND
     ]
     if left:
-        start = _starts(keys[2], target, [known[i] for i in left], plan)
+        start_key, chain_key = jr.split(keys[2])
+        start = _starts(start_key, target, [known[i] for i in left], plan)
         shown = _offset(progress, len(done), number)
         some = _take(data, np.array(left))
-        chains = _chains(keys[2], target, some, plan, start, shown)
+        chains = _chains(chain_key, target, some, plan, start, shown)
         for i, samples in zip(left, chains, strict=True):
             if bool(samples.status == Status.ok):
                 done[i] = replace(samples, certificate=_named(known[i], "guided"))
@@ -141,17 +142,13 @@ def _refined(
     plan: Climb,
 ) -> dict[int, Weighed]:
     """Draws of a mixture that passed, of objects whose amortized ones did not."""
-    left = [i for i, one in known.items() if _may_be_refined(one)]
+    left = [i for i, one in known.items() if not one.passed and one.is_finite]
     if not left or plan.correction.adapt_rounds == 0:
         return {}
     some = _take(data, np.array(left))
     before = [known[i] for i in left]
     found = adapt_draws(key, target, some, before, plan.correction)
     return {i: one for i, one in zip(left, found, strict=True) if one.passed}
-
-
-def _may_be_refined(one: Weighed) -> bool:
-    return not one.passed and bool(np.any(np.isfinite(one.log_weight)))
 
 
 def _take(data: Any, members: np.ndarray) -> Any:

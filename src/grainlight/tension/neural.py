@@ -165,11 +165,11 @@ def log_ratios(
 
 def _settings() -> TrainingSettings:
     return TrainingSettings(
-        num_epochs=15,
+        num_epochs=100,
         batch_size=512,
-        learning_rate=2e-3,
+        learning_rate=4e-3,
         warmup_steps=50,
-        patience=5,
+        patience=20,
         anneal_fraction=0.0,
     )
 
