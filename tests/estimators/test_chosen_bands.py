@@ -64,8 +64,8 @@ def test_what_has_no_marginal_is_refused():
         ChosenBands(FLOW, CHOSEN)
     with pytest.raises(BandMismatchError, match="mask"):
         ChosenBands(FLOW).log_prob(jnp.asarray(X[0]), *AT, jnp.asarray(MASK))
+    some = ChosenBands(GAUSSIAN, CHOSEN)
     with pytest.raises(BandMismatchError, match="got both"):
-        some = ChosenBands(GAUSSIAN, CHOSEN)
         some.log_prob(jnp.asarray(X[0]), *AT, jnp.asarray(MASK))
     with pytest.raises(BandMismatchError, match="moments"):
         PhotometricLikelihood(FLOW, tuple("abcd"))

@@ -20,6 +20,7 @@ from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.flow_posterior import FlowPosterior
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.likelihood import AbstractLikelihood
 from grainlight.estimators.masks import hide_bands
 from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.estimators.moments import Moments
@@ -47,6 +48,7 @@ from grainlight.estimators.weighted_fit import WeightedFit, fit_weighted
 from grainlight.estimators.whitening import Whitening
 
 __all__ = [
+    "AbstractLikelihood",
     "AbstractPosterior",
     "ESTIMATORS",
     "BlockFeed",

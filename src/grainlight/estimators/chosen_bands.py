@@ -30,7 +30,7 @@ class ChosenBands(eqx.Module):
     chosen: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, likelihood: Likelihood, chosen: tuple[int, ...] = ()) -> None:
-        dim = likelihood.outputs.gain.shape[0]
+        dim = likelihood.dim
         if len(set(chosen)) != len(chosen) or not set(chosen) <= set(range(dim)):
             raise BandMismatchError(
                 f"Expected different places from 0 to {dim - 1}; got {chosen}. Name "

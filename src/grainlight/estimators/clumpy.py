@@ -10,20 +10,20 @@ learned from (`clump_training`).
 
 from typing import Any
 
-import equinox as eqx
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.estimators.effective import EffectiveShell
 from grainlight.estimators.gaussian import GaussianLikelihood
+from grainlight.estimators.likelihood import AbstractLikelihood
+from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.estimators.moments import Moments
 
 
-class ClumpyLikelihood(eqx.Module):
+class ClumpyLikelihood(AbstractLikelihood):
     """The distribution of the magnitudes of shells with clumps.
 
-    Its parameters are those of smooth shells and, last, the filling factor. Methods are
-    those of `GaussianLikelihood`.
+    Its parameters are those of smooth shells and, last, the filling factor.
 
     Attributes:
         effective: Mean of the magnitudes.
@@ -59,19 +59,14 @@ class ClumpyLikelihood(eqx.Module):
         )
 
     @property
-    def dim(self) -> int:
-        """Length of the outcome."""
-        return self.residual.dim
+    def inputs(self) -> Inputs:
+        """What the residual sees; the filling factor is among it."""
+        return self.residual.inputs
 
     @property
-    def num_param(self) -> int:
-        """Number of parameters."""
-        return self.residual.num_param
-
-    @property
-    def num_cond(self) -> int:
-        """Number of conditions."""
-        return self.residual.num_cond
+    def outputs(self) -> Outputs:
+        """The map between the residual's network and magnitudes."""
+        return self.residual.outputs
 
     @property
     def blur(self) -> tuple[float, float] | None:
@@ -81,7 +76,6 @@ class ClumpyLikelihood(eqx.Module):
     def moments(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Moments:
-        """Mean and covariance of the outcome, in its units."""
         left = self.residual.moments(theta, condition)
         return Moments(self.effective(theta, condition) + left.mean, left.factor)
 
@@ -112,7 +106,6 @@ class ClumpyLikelihood(eqx.Module):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " dim"] | None = None,
     ) -> Float[Array, ""]:
-        """Log-density of the outcome, marginal over the dimensions that are missing."""
         left = x - self.effective(theta, condition)
         return self.residual.log_prob(left, theta, condition, mask)
 
@@ -122,7 +115,6 @@ class ClumpyLikelihood(eqx.Module):
         theta: Float[Array, " param"],
         condition: Float[Array, " cond"],
     ) -> Float[Array, " dim"]:
-        """Draw one outcome."""
         left = self.residual.sample(key, theta, condition)
         return self.effective(theta, condition) + left
 
@@ -133,15 +125,7 @@ class ClumpyLikelihood(eqx.Module):
         theta: Float[Array, " param"],
         condition: Float[Array, " cond"],
         x: Float[Array, " dim"],
+        mask: Bool[Array, " dim"] | None = None,
     ) -> Float[Array, ""]:
-        """Objective of the residual distribution, as of `GaussianLikelihood`.
-
-        Args:
-            key: Draws the noise.
-            progress: 0 at the start of training, 1 when all is annealed.
-            theta: Scaled parameters.
-            condition: Conditions.
-            x: The outcome.
-        """
         left = x - self.effective(theta, condition)
-        return self.residual.loss(key, progress, theta, condition, left)
+        return self.residual.loss(key, progress, theta, condition, left, mask)

@@ -29,6 +29,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from grainlight.core import BandMismatchError
+from grainlight.estimators.likelihood import AbstractLikelihood
 from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.estimators.moments import Moments, annealed_floor, limited_loss
 from grainlight.networks import CholeskyHead, Flow, ResidualNetwork
@@ -37,7 +38,7 @@ from grainlight.networks import CholeskyHead, Flow, ResidualNetwork
 SEED = 0
 
 
-class FlowLikelihood(eqx.Module):
+class FlowLikelihood(AbstractLikelihood):
     """The distribution of an outcome given parameters: a conditional flow.
 
     `theta` is in scaled coordinates throughout, `condition` may be empty.
@@ -160,14 +161,6 @@ class FlowLikelihood(eqx.Module):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " dim"] | None = None,
     ) -> Float[Array, ""]:
-        """Log-density of the outcome, exact and normalized.
-
-        Args:
-            x: The outcome.
-            theta: Scaled parameters.
-            condition: Conditions, such as the redshift; may have length zero.
-            mask: None; anything else raises `BandMismatchError`.
-        """
         _refuse(mask)
         return self._log_prob(x, theta, condition, self.floor)
 
@@ -190,7 +183,6 @@ class FlowLikelihood(eqx.Module):
         theta: Float[Array, " param"],
         condition: Float[Array, " cond"],
     ) -> Float[Array, " dim"]:
-        """Draw one outcome."""
         features = self._features(theta, condition)
         noise = self.flow.sample(key, 1, self.context(features))[0]
         y = self.mean(features) + self.cholesky(features, self.floor) @ noise
@@ -199,7 +191,7 @@ class FlowLikelihood(eqx.Module):
     def moments(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Moments:
-        """Mean and covariance of the outcome, found from the same draws every time."""
+        # found from the same draws every time
         features = self._features(theta, condition)
         noise = self.flow.sample(jr.key(SEED), self.num_draws, self.context(features))
         covariance = jnp.atleast_2d(jnp.cov(noise, rowvar=False))
@@ -218,16 +210,6 @@ class FlowLikelihood(eqx.Module):
         x: Float[Array, " dim"],
         mask: Bool[Array, " dim"] | None = None,
     ) -> Float[Array, ""]:
-        """Minus the log-density of one pair, as the module's text says.
-
-        Args:
-            key: Not used: this loss is not random.
-            progress: 0 at the start of training, 1 when all is annealed.
-            theta: Scaled parameters.
-            condition: Conditions.
-            x: The outcome.
-            mask: None; anything else raises `BandMismatchError`.
-        """
         del key
         _refuse(mask)
         floor = annealed_floor(progress, self.initial_floor, self.floor)

@@ -36,6 +36,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from grainlight.estimators.likelihood import AbstractLikelihood
 from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.estimators.moments import (
     LOG_TWO_PI,
@@ -56,7 +57,7 @@ from grainlight.networks import (
 )
 
 
-class GaussianLikelihood(eqx.Module):
+class GaussianLikelihood(AbstractLikelihood):
     """The distribution of an outcome given parameters: a Gaussian that a network sets.
 
     `theta` is in scaled coordinates throughout, `condition` may be empty. A floor of
@@ -143,21 +144,6 @@ class GaussianLikelihood(eqx.Module):
         return cls(key, inputs, outputs, **settings)
 
     @property
-    def dim(self) -> int:
-        """Length of the outcome."""
-        return self.outputs.gain.shape[0]
-
-    @property
-    def num_param(self) -> int:
-        """Number of parameters."""
-        return self.outputs.gain.shape[1]
-
-    @property
-    def num_cond(self) -> int:
-        """Number of conditions."""
-        return self.inputs.mixing.shape[1] - self.num_param
-
-    @property
     def num_sources(self) -> int:
         """Sources whose magnitudes are added in flux; one for any other outcome."""
         return getattr(self.mean, "num_sources", 1)
@@ -227,7 +213,6 @@ class GaussianLikelihood(eqx.Module):
     def moments(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Moments:
-        """Mean and covariance of the outcome, in its units."""
         standard = self._standardized(theta, condition, self.floor)
         spread = self.outputs.scaling.spread
         return Moments(
@@ -284,14 +269,6 @@ class GaussianLikelihood(eqx.Module):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " dim"] | None = None,
     ) -> Float[Array, ""]:
-        """Log-density of the outcome, marginal over the dimensions that are missing.
-
-        Args:
-            x: The outcome; any finite or nan value where it is missing.
-            theta: Scaled parameters.
-            condition: Conditions, such as the redshift; may have length zero.
-            mask: True where `x` is there; all of it without a mask.
-        """
         return self._log_prob(x, theta, condition, mask, self.floor)
 
     def _log_prob(
@@ -322,7 +299,6 @@ class GaussianLikelihood(eqx.Module):
         theta: Float[Array, " param"],
         condition: Float[Array, " cond"],
     ) -> Float[Array, " dim"]:
-        """Draw one outcome."""
         moments = self.moments(theta, condition)
         noise = jr.normal(key, moments.factor.shape[1:])
         return moments.mean + moments.factor @ noise
@@ -336,16 +312,6 @@ class GaussianLikelihood(eqx.Module):
         x: Float[Array, " dim"],
         mask: Bool[Array, " dim"] | None = None,
     ) -> Float[Array, ""]:
-        """Minus the log-density of one pair, as the module's text says.
-
-        Args:
-            key: Draws the noise, if there is any.
-            progress: 0 at the start of training, 1 when all is annealed.
-            theta: Scaled parameters.
-            condition: Conditions.
-            x: The outcome.
-            mask: True where `x` is there.
-        """
         if self.blur is not None:
             noise = draw_noise(key, self.blur)
             value = self._blurred(noise, progress, theta, condition, x, mask)

@@ -51,6 +51,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.estimators.latent_pair import LatentPair
+from grainlight.estimators.likelihood import AbstractLikelihood
 from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.estimators.moments import (
     Moments,
@@ -68,7 +69,7 @@ from grainlight.networks import (
 SEED = 0
 
 
-class VariationalLikelihood(eqx.Module):
+class VariationalLikelihood(AbstractLikelihood):
     """The distribution of an outcome given parameters, with latent variables.
 
     `theta` is in scaled coordinates throughout, `condition` may be empty.
@@ -235,14 +236,7 @@ class VariationalLikelihood(eqx.Module):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " dim"] | None = None,
     ) -> Float[Array, ""]:
-        """Log-density of the outcome by importance sampling, the same in every call.
-
-        Args:
-            x: The outcome; any finite or nan value where it is missing.
-            theta: Scaled parameters.
-            condition: Conditions, such as the redshift; may have length zero.
-            mask: True where `x` is there; all of it without a mask.
-        """
+        # by importance sampling
         return self.importance_log_prob(jr.key(SEED), x, theta, condition, mask)
 
     def importance_log_prob(
@@ -276,10 +270,7 @@ class VariationalLikelihood(eqx.Module):
     def moments(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Moments:
-        """Mean and covariance of the outcome, over the same latent variables always.
-
-        The covariance is the mean covariance and the covariance of the means.
-        """
+        # the mean covariance, and the covariance of the means
         direct = self.decoder.begin(self.inputs(theta, condition))
         scaled = self.condition_scaling(condition)
 
@@ -299,21 +290,6 @@ class VariationalLikelihood(eqx.Module):
             self.outputs.restore(mean, theta),
             spread[:, None] * jnp.linalg.cholesky(covariance),
         )
-
-    @property
-    def dim(self) -> int:
-        """Length of the outcome."""
-        return self.outputs.gain.shape[0]
-
-    @property
-    def num_param(self) -> int:
-        """Number of parameters."""
-        return self.outputs.gain.shape[1]
-
-    @property
-    def num_cond(self) -> int:
-        """Number of conditions."""
-        return self.inputs.mixing.shape[1] - self.num_param
 
     def moments_at(
         self,
@@ -348,7 +324,6 @@ class VariationalLikelihood(eqx.Module):
         theta: Float[Array, " param"],
         condition: Float[Array, " cond"],
     ) -> Float[Array, " dim"]:
-        """Draw one outcome."""
         latent_key, noise_key = jr.split(key)
         v = jr.normal(latent_key, (self.num_latent,))
         direct = self.decoder.begin(self.inputs(theta, condition))
@@ -367,16 +342,6 @@ class VariationalLikelihood(eqx.Module):
         x: Float[Array, " dim"],
         mask: Bool[Array, " dim"] | None = None,
     ) -> Float[Array, ""]:
-        """Minus the evidence lower bound of one pair, as the module's text says.
-
-        Args:
-            key: Draws the latent variables.
-            progress: 0 at the start of training, 1 when all is annealed.
-            theta: Scaled parameters.
-            condition: Conditions.
-            x: The outcome.
-            mask: True where `x` is there.
-        """
         floor = annealed_floor(progress, self.initial_floor, self.floor)
         pair = self._pair(x, theta, condition, mask, floor)
         noise = jr.normal(key, (self.num_loss_draws, self.num_latent))
