@@ -168,11 +168,13 @@ def plot(path, found, rank, efficiency, error):
         axes[0].axvline(float(level), color="0.5", lw=1)
     axes[0].set(yticks=range(len(names)), yticklabels=names, xlabel="coverage")
     for i, name in enumerate(SHELL_PARAMETERS.names):
-        axes[1].hist(
-            rank[:, i] / NUM_DRAWS, 20, range=(0, 1), histtype="step", label=name
-        )
-    axes[1].axhline(len(rank) / 20, color="0.5", lw=1)
-    axes[1].set(xlabel="rank of the truth", ylabel="objects")
+        count, edge = np.histogram(rank[:, i] / NUM_DRAWS, 20, range=(0, 1))
+        axes[1].stairs(count, edge, baseline=None, label=name)
+    even = len(rank) / 20
+    scatter = 2 * np.sqrt(even * 19 / 20)
+    axes[1].axhspan(even - scatter, even + scatter, color="0.92", zorder=0)
+    axes[1].axhline(even, color="0.5", lw=1)
+    axes[1].set(xlabel="rank of the truth", ylabel="objects", ylim=(0, 1.6 * even))
     axes[1].legend(fontsize=7)
     axes[2].loglog(error, np.maximum(efficiency, 1e-4), ".")
     axes[2].set(xlabel="error [mag]", ylabel="importance efficiency")

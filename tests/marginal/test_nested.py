@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from grainlight.core import SimulatorMissingError
+from grainlight.core import ParameterError, SimulatorMissingError
 from grainlight.marginal import (
     NormalDensity,
     run_blackjax,
@@ -18,6 +18,8 @@ from grainlight.marginal import (
 # B's data given the posterior of A: ln Z_AB / Z_A of the two linear experiments
 VARIANCE = 1 / (1 / 4 + 1 / 0.26)
 FIRST = NormalDensity.of([VARIANCE * 1.0 / 0.26], [[VARIANCE]])
+# the same beside a parameter that no likelihood sees: nautilus takes no single one
+WIDER = NormalDensity.of([VARIANCE * 1.0 / 0.26, 0.0], [[VARIANCE, 0.0], [0.0, 1.0]])
 EXACT, MEAN, SPREAD = -2.772280 + 1.760944, 1.370310, 0.291254
 RUNS = {"dynesty": run_dynesty, "nautilus": run_nautilus}
 
@@ -48,7 +50,13 @@ def test_blackjax_takes_the_posterior_of_one_as_the_prior_of_the_next():
 @pytest.mark.parametrize("name", RUNS)
 def test_samplers_of_the_extra_do_too(name):
     pytest.importorskip(name)
-    check(RUNS[name](jr.key(1), log_likelihood, FIRST, ("theta",), num_live=200))
+    names = ("theta", "unseen")
+    check(RUNS[name](jr.key(1), log_likelihood, WIDER, names, num_live=200))
+
+
+def test_one_parameter_alone_is_not_for_nautilus():
+    with pytest.raises(ParameterError, match="2 parameters or more for nautilus"):
+        run_nautilus(jr.key(1), log_likelihood, FIRST, ("theta",))
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -56,4 +64,4 @@ def test_what_is_not_installed_is_said(name):
     if importlib.util.find_spec(name) is not None:
         pytest.skip(f"{name} is installed")
     with pytest.raises(SimulatorMissingError, match=r"grainlight\[nested\]"):
-        RUNS[name](jr.key(1), log_likelihood, FIRST, ("theta",))
+        RUNS[name](jr.key(1), log_likelihood, WIDER, ("theta", "unseen"))

@@ -21,11 +21,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from grainlight.core import SimulatorMissingError
+from grainlight.core import ParameterError, SimulatorMissingError
 from grainlight.marginal.chains import Chains
 from grainlight.marginal.densities import Density
 from grainlight.marginal.measured import Measured
 
+FEWEST_NAUTILUS = 2  # parameters
 LogLikelihood = Callable[[Float[Array, " param"]], Float[Array, ""]]
 
 
@@ -134,7 +135,15 @@ def run_nautilus(
     num_live: int = 1_000,
     **settings: Any,
 ) -> NestedRun:
-    """Sample by nautilus, in batches; arguments as of `run_dynesty`."""
+    """Sample by nautilus, in batches; arguments as of `run_dynesty`.
+
+    Raises `ParameterError` for one parameter alone, which nautilus does not take.
+    """
+    if len(names) < FEWEST_NAUTILUS:
+        raise ParameterError(
+            f"Expected {FEWEST_NAUTILUS} parameters or more for nautilus; got "
+            f"{', '.join(names)}. Use `run_dynesty` or `run_blackjax`."
+        )
     nautilus = _extra("nautilus")
     sampler = nautilus.Sampler(
         cube_map(prior),
