@@ -7,13 +7,8 @@ by importance sampling: from the posteriors of the experiments first, then twice
 Student distribution around what was found, all draws weighted by the mixture of all
 proposals. No evidence is needed for $R$; where all are given, $Z_J$ follows.
 
-What learned densities $q_i = P_i + \delta_i$ are off by is taken out to first order by
-the draws that they were learned from,
-
-$$ \ln R \approx \sum_i \ln R_i - (N - 1) \ln R_q , \qquad R_i = \Big\langle
-   \frac{\pi_J}{\pi_i} \prod_{j \ne i} \frac{q_j}{\pi_j} \Big\rangle_{P_i} , $$
-
-with $R_q$ that of the densities alone; half of the change is quoted as model error.
+What learned densities are off by is taken out to first order by the draws that they
+were learned from (`joint_statistics`).
 
 References:
     Bevins et al. (2023), arXiv:2207.11457; Veach & Guibas (1995), SIGGRAPH, 419
@@ -30,7 +25,8 @@ from jaxtyping import Array, Key
 from grainlight.core import ParameterError
 from grainlight.estimators import Support
 from grainlight.marginal.chains import Chains
-from grainlight.marginal.densities import Density, member_log_prob
+from grainlight.marginal.densities import Density
+from grainlight.marginal.joint_statistics import measure_joint, member_targets
 from grainlight.marginal.likelihood import Experiment
 from grainlight.marginal.measured import Measured
 from grainlight.marginal.statistics import evidence_of_weights
@@ -101,7 +97,7 @@ def combine(
     check_key, key = jr.split(key)
     prior = _check(check_key, experiments, prior)
     table, log_proposal = _propose(key, experiments, prior, num_draws)
-    members = _member_targets(experiments, prior, table)
+    members = member_targets(experiments, prior, table)
     log_target = np.logaddexp.reduce(members, axis=1) - np.log(members.shape[1])
     log_weight = np.where(np.isfinite(log_target), log_target - log_proposal, -np.inf)
     found = evidence_of_weights(log_weight)
@@ -110,75 +106,20 @@ def combine(
             "Expected experiments that overlap; got no draw at which all have density."
             " Look at their posteriors side by side."
         )
-    each = [
-        evidence_of_weights(column - log_proposal).log_evidence.value
-        for column in members.T
-    ]
-    plain = Measured(
-        found.log_evidence.value, found.log_evidence.statistical, _scatter(each)
-    )
-    log_ratio = _corrected(experiments, prior, plain)
+    measured = measure_joint(experiments, prior, table, members, log_proposal)
     keep = np.isfinite(log_weight)
     names = experiments[0].names
     chains = Chains(names, table[keep], log_weight[keep], prior.support)
-    gain = log_target[keep] - plain.value - prior.log_prob_table(table[keep])
-    mean = float(chains.weight @ gain)
-    square = 2 * (gain - mean) ** 2
     return Joint(
         tuple(one.name for one in experiments),
         chains,
         prior,
-        log_ratio,
-        _joint_evidence(experiments, log_ratio),
-        Measured(mean, chains.standard_error(gain), plain.training),
-        Measured(float(chains.weight @ square), chains.standard_error(square)),
+        measured.log_ratio,
+        _joint_evidence(experiments, measured.log_ratio),
+        measured.divergence,
+        measured.dimensionality,
         found.shape,
     )
-
-
-def _corrected(
-    experiments: Sequence[Experiment], prior: Density, plain: Measured
-) -> Measured:
-    """The log-ratio, mended to first order by the draws of the experiments."""
-    change, square = 0.0, plain.statistical**2
-    for number, one in enumerate(experiments):
-        if one.chains is None:
-            continue
-        weight = one.chains.weight
-        log_value = _others(experiments, number, prior, one.chains.theta)
-        log_value = np.where((weight > 0) & np.isfinite(log_value), log_value, -np.inf)
-        highest = np.max(log_value)
-        if not np.isfinite(highest):
-            return Measured(plain.value, np.inf, plain.training)
-        value = np.exp(log_value - highest)
-        mean = float(weight @ value)
-        change += highest + np.log(mean) - plain.value
-        square += (one.chains.standard_error(value) / mean) ** 2
-    return Measured(
-        plain.value + change,
-        float(np.sqrt(square)),
-        plain.training,
-        model=abs(change) / 2,
-    )
-
-
-def _others(
-    experiments: Sequence[Experiment], number: int, prior: Density, theta: np.ndarray
-) -> np.ndarray:
-    """Log of what is averaged over the draws of one experiment for R."""
-    with np.errstate(invalid="ignore"):
-        total = prior.log_prob_table(theta)
-        total = total - experiments[number].prior.log_prob_table(theta)
-        for other in (*experiments[:number], *experiments[number + 1 :]):
-            total = total + other.posterior.log_prob_table(theta)
-            total = total - other.prior.log_prob_table(theta)
-    return total
-
-
-def _scatter(each: list[float]) -> float:
-    if len(each) < 2:
-        return 0.0
-    return float(np.std(each, ddof=1) / np.sqrt(len(each)))
 
 
 def _joint_evidence(experiments: Sequence[Experiment], log_ratio: Measured) -> Measured:
@@ -236,22 +177,6 @@ def _bounds(support: Support) -> str:
     return ", ".join(f"{low:.6g} .. {high:.6g}" for low, high in pairs)
 
 
-def _member_targets(
-    experiments: Sequence[Experiment], prior: Density, table: np.ndarray
-) -> np.ndarray:
-    """Log of what is integrated for R, by every member of the ensembles."""
-    parts = [member_log_prob(one.posterior, table) for one in experiments]
-    num = max(part.shape[1] for part in parts)
-    # members that share a number were trained apart: any pairing is as good
-    total = sum(part[:, np.arange(num) % part.shape[1]] for part in parts)
-    once = prior.log_prob_table(table)
-    with np.errstate(invalid="ignore"):
-        for one in experiments:
-            total = total - one.prior.log_prob_table(table)[:, None]
-        total = np.asarray(total) + once[:, None]
-    return np.where(np.isfinite(once)[:, None] & np.isfinite(total), total, -np.inf)
-
-
 def _propose(
     key: Key[Array, ""],
     experiments: Sequence[Experiment],
@@ -266,7 +191,7 @@ def _propose(
         proposals.append(one.posterior.log_prob_table)
     for number in range(_ROUNDS):
         table = np.concatenate(tables)
-        members = _member_targets(experiments, prior, table)
+        members = member_targets(experiments, prior, table)
         target = np.logaddexp.reduce(members, axis=1) - np.log(members.shape[1])
         log_weight = target - _mixture(proposals, table)
         if not np.any(np.isfinite(log_weight)):
