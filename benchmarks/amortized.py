@@ -9,36 +9,33 @@ as it is: ranks of the truth, coverage of central intervals, coverage around ran
 points (TARP), in slices by number of bands, error and share of limits. Of the first
 `--weighed` objects: efficiency of the importance weights, Pareto k-hat, the same
 calibration after the correction, and the seconds that each takes; of those that fail,
-what the mixture makes that learns from them. Of `--chains` objects that passed: a
-classifier between their draws and chains from the prior (C2ST), and the distance of the
-quantiles in posterior standard deviations.
+what the mixture makes that learns from them; with `--ladder` also what chains make of
+those that are left. Of `--chains` objects that passed: a classifier between their draws
+and chains from the prior (C2ST), and the distance of the quantiles in posterior
+standard deviations.
 """
 
 import argparse
 import json
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import matplotlib.pyplot as plt
 import numpy as np
+from mock_photometry import observe, weigh
 
 from grainlight.core import status_name
-from grainlight.estimators import Kind, PhotometricLikelihood
+from grainlight.estimators import Kind
 from grainlight.estimators.amortized_training import draw_pool
-from grainlight.estimators.random_observing import Observing
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.evaluation import Ranks, measure_coverage, measure_expected_coverage
 from grainlight.evaluation.two_sample import classify_samples
 from grainlight.sampling.adaptive import adapt_draws
-from grainlight.sampling.correction import CorrectionSettings, resample, weigh_draws
-from grainlight.sampling.photometric_target import PhotometricTarget
-from grainlight.sampling.prior import PriorChoice
+from grainlight.sampling.correction import CorrectionSettings, resample
 from grainlight.sampling.run import sample_posterior
 from grainlight.simulators import SHELL_PARAMETERS, named_prior
 
@@ -46,60 +43,6 @@ NUM_DRAWS = 399
 NARROWED = 0.7  # width of the posteriors of the negative control
 BLOCK = 250  # objects drawn for together
 BATCH = 8  # objects whose mixtures learn together
-
-
-class FloorTarget(eqx.Module):
-    """The target of an object whose floor is part of its data."""
-
-    target: PhotometricTarget
-    parameters: object = eqx.field(static=True)
-
-    def log_prior(self, scaled):
-        return self.target.log_prior(scaled)
-
-    def sample_prior(self, key, num_draws):
-        return self.target.sample_prior(key, num_draws)
-
-    def log_likelihood(self, scaled, given):
-        data, floor = given
-        likelihood = eqx.tree_at(
-            lambda one: one.floor_mag, self.target.likelihood, floor
-        )
-        return likelihood.log_prob(data, scaled)
-
-
-class FloorProposal(eqx.Module):
-    """The amortized posterior, likewise."""
-
-    posterior: eqx.Module
-
-    def draw(self, key, num_draws, given):
-        return self.posterior.draw(key, num_draws, *given)
-
-
-def observe(key, model, prior, number):
-    """Truths, observations and the conditions of random objects."""
-    pool_key, condition_key, measure_key = jr.split(key, 3)
-    pool = draw_pool(pool_key, model, named_prior(prior), number)
-    observing = Observing.of_bands(model.bands)
-    conditions = jax.jit(jax.vmap(observing.draw_conditions))(
-        jr.split(condition_key, number)
-    )
-    data = jax.jit(jax.vmap(observing.measure))(
-        jr.split(measure_key, number), conditions, pool.magnitude, pool.redshift
-    )
-    order = jnp.argsort(
-        jnp.where(data.kind == Kind.missing, 3, data.kind), axis=1, stable=True
-    )
-
-    def sort(column):
-        return jnp.take_along_axis(column, order, axis=1)
-
-    # detections first, then limits, as of real observations
-    data = replace(
-        data, **{n: sort(getattr(data, n)) for n in ("index", "flux", "error", "kind")}
-    )
-    return pool, data, conditions
 
 
 def slices(conditions, data, model_bands):
@@ -248,26 +191,6 @@ def tabulate(found, judged):
     return "\n".join(lines) + "\n"
 
 
-def weigh(key, model, few, num_draws):
-    """Weighed draws of some objects, their target and the seconds an object."""
-    choice = PriorChoice.read(model.posterior.prior)
-    target = FloorTarget(
-        PhotometricTarget(
-            PhotometricLikelihood(model.likelihood, model.bands),
-            choice.prior(model),
-            choice.parameters,
-        ),
-        choice.parameters,
-    )
-    settings = CorrectionSettings(num_draws=num_draws, most_rounds=1)
-    proposal = FloorProposal(model.posterior)
-    weigh_draws(key, target, proposal, few, settings)  # compiles
-    cpu = time.process_time()
-    weighed = weigh_draws(key, target, proposal, few, settings)
-    seconds = (time.process_time() - cpu) / len(weighed)
-    return weighed, target, seconds
-
-
 def refine(key, target, few, weighed):
     """The same with what a mixture makes of those that failed, and its seconds."""
     left = [i for i, one in enumerate(weighed) if not one.passed and one.is_finite]
@@ -350,6 +273,31 @@ def agree(key, target, few, weighed, number):
     }
 
 
+def climb(key, target, few, weighed, result):
+    """What becomes of every object by the end of the ladder, and what a rung costs."""
+    first, second = result["weighed"], result["refined"]
+    left = np.array([i for i, one in enumerate(weighed) if not one.passed], int)
+    cpu, status = time.process_time(), []
+    if left.size:
+        chains = sample_posterior(
+            key, target, jax.tree.map(lambda leaf: leaf[left], few)
+        )
+        status = [status_name(samples.status) for samples in chains]
+    seconds = (time.process_time() - cpu) / max(1, left.size)
+    number = len(weighed)
+    return {
+        "objects": number,
+        "corrected": first["passed"],
+        "refined": 1 - left.size / number - first["passed"],
+        "chains": status.count("ok") / number,
+        "not_ok": (left.size - status.count("ok")) / number,
+        "statuses_of_chains": Counter(status),
+        "cpu_seconds_corrected": first["cpu_seconds_an_object"],
+        "cpu_seconds_refined": second["cpu_seconds_an_object"],
+        "cpu_seconds_chains": seconds,
+    }
+
+
 def arguments():
     """What is asked for."""
     words = argparse.ArgumentParser(description=__doc__)
@@ -357,6 +305,7 @@ def arguments():
     words.add_argument("--objects", type=int, default=2000)
     words.add_argument("--weighed", type=int, default=256)
     words.add_argument("--chains", type=int, default=0)
+    words.add_argument("--ladder", action="store_true", help="chains for all that fail")
     words.add_argument("--draws", type=int, default=2048)
     words.add_argument("--seed", type=int, default=77)
     words.add_argument("--out", type=Path, default=Path("results/amortized"))
@@ -370,7 +319,9 @@ def main() -> None:
     model = ShellModel.load(given.model).under(clumpy=False)
     keys = jr.split(jr.key(given.seed), 6)
     prior, support = model.posterior.prior, model.posterior.posterior.support
-    pool, data, conditions = observe(keys[0], model, prior, given.objects)
+    pool_key, key = jr.split(keys[0])
+    pool = draw_pool(pool_key, model, named_prior(prior), given.objects)
+    data, conditions = observe(key, model, pool)
     bounds = np.asarray([support.lower, support.upper])
     draws, rate = draw_all(keys[1], model.posterior, data, conditions.floor)
     truth = np.asarray(pool.theta, float)[: len(draws)]
@@ -396,7 +347,7 @@ def main() -> None:
     }
     print("mean log-density of the truths", result["mean_log_density"], flush=True)
     few = jax.tree.map(lambda leaf: leaf[: given.weighed], (data, conditions.floor))
-    weighed, target, seconds = weigh(keys[3], model, few, given.draws)
+    weighed, target, seconds = weigh(keys[3], model, few, given.draws, time_it=True)
     result["weighed"] = judge_weights(weighed, seconds, masks)
     print(json.dumps(result["weighed"], indent=1), flush=True)
     save(given.out, result)
@@ -415,6 +366,10 @@ def main() -> None:
         )
         print(describe("corrected", result["corrected"]), flush=True)
     save(given.out, result)
+    if given.ladder:
+        result["ladder"] = climb(jr.fold_in(keys[5], 1), target, few, weighed, result)
+        print(json.dumps(result["ladder"], indent=1), flush=True)
+        save(given.out, result)
     if given.chains:
         result["agreement"] = agree(keys[5], target, few, weighed, given.chains)
         print(json.dumps(result["agreement"], indent=1), flush=True)

@@ -74,6 +74,14 @@ def test_the_recipe_has_every_family_and_can_be_sized():
     assert (small.parents, small.objects) == (500, 3)
     assert small.training.time_limit_s == 60
     assert [run.family for run in small.runs] == ["flow"]
+    # what a family starts from is trained as well
+    assert [one.name for one in small.families] == ["dense", "flow"]
+    with pytest.raises(ParameterError, match="start from a family before it"):
+        ReproductionRecipe.read(
+            "[data]\n[chains]\n[training]\nminutes=1\n[[run]]\nfamily='a'\n"
+            "bands='all'\nshare=1.0\n[[family]]\nname='a'\nstart='b'\n"
+            "[[family]]\nname='b'\n"
+        )
     with pytest.raises(ParameterError, match="besides"):
         ReproductionRecipe.read(
             "[data]\n[chains]\n[training]\nminutes=1\n[[family]]\nname='a'\n"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from grainlight.core import BandMismatchError
+from grainlight.core import BandMismatchError, ModelError
 from grainlight.estimators import (
     FlowLikelihood,
     GaussianLikelihood,
@@ -114,6 +114,32 @@ def test_a_flow_refuses_masks():
         flow.log_prob(SEEN, *AT, mask)
     with pytest.raises(BandMismatchError, match="cannot marginalize"):
         flow.loss(jr.key(0), jnp.ones(()), *AT, SEEN, mask)
+
+
+def test_a_flow_starts_near_the_gaussian_that_it_is_given():
+    gaussian = GaussianLikelihood.from_data(
+        jr.key(0), THETA, CONDITION, X, widths=(8,), initial_floor=0.5
+    )
+    flow = FlowLikelihood.from_gaussian(jr.key(1), gaussian, num_layers=2, width=8)
+    expected = gaussian.log_prob(SEEN, *AT)
+    assert flow.log_prob(SEEN, *AT) == pytest.approx(expected, abs=0.05)
+    # no annealing: the loss at the start of training is that of the final floor
+    at_start, at_end = (
+        flow.loss(jr.key(2), jnp.asarray(progress), *AT, SEEN)
+        for progress in (0.0, 1.0)
+    )
+    assert at_start == pytest.approx(float(at_end))
+    anew = FlowLikelihood.from_data(jr.key(1), THETA, CONDITION, X, widths=(8,))
+    begun = anew.loss(jr.key(2), jnp.asarray(0.0), *AT, SEEN)
+    assert abs(begun - anew.loss(jr.key(2), jnp.asarray(1.0), *AT, SEEN)) > 0.01
+
+
+def test_a_flow_bends_no_blurred_likelihood():
+    blurred = GaussianLikelihood.from_data(
+        jr.key(0), THETA, CONDITION, X, widths=(8,), blur=(0.01, 0.1)
+    )
+    with pytest.raises(ModelError, match="without `blur`"):
+        FlowLikelihood.from_gaussian(jr.key(1), blurred)
 
 
 def test_moments_of_a_flow_are_those_of_its_draws():

@@ -1,5 +1,6 @@
 """Many objects: a table of any length in, one row of posterior each out."""
 
+from grainlight.catalog.calibration import calibrate_belonging, observe_at_random
 from grainlight.catalog.run import CatalogRun, run_catalog
 from grainlight.catalog.tables import Source, open_source
 from grainlight.catalog.worker import CatalogSettings, Method
@@ -9,6 +10,8 @@ __all__ = [
     "CatalogSettings",
     "Method",
     "Source",
+    "calibrate_belonging",
+    "observe_at_random",
     "open_source",
     "run_catalog",
 ]

@@ -19,7 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Array, Key
 
-from grainlight.catalog.summary import LISTS, describe_certificate, nothing
+from grainlight.catalog.summary import (
+    LISTS,
+    describe_belonging,
+    describe_certificate,
+    nothing,
+)
 from grainlight.catalog.tables import Source, names_of, numbered
 from grainlight.catalog.worker import CatalogSettings, Worker
 from grainlight.core import GrainlightError, OutputExistsError, RangeError
@@ -157,6 +162,7 @@ def _blank(worker: Worker) -> dict[str, Any]:
         "num_limits": 0,
         **dict.fromkeys(("chi_squared", "predictive_probability")),
         **{f"dust_temperature_{q}": None for q in ("q16", "q50", "q84")},
+        **describe_belonging(None),
         **describe_certificate(None),
         **nothing(worker.target.parameters),
     }

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from scipy.special import logsumexp
 
 from grainlight.core import Certificate, Parameters
+from grainlight.estimators.belonging import BelongingScore
 from grainlight.sampling.mixture import Gaussians
 
 #: Quantiles of every parameter, by the ending of their column.
@@ -83,6 +84,17 @@ def describe_mixture(
         "mixture_mean": mean.ravel().tolist(),
         "mixture_covariance": covariance[:, rows, columns].ravel().tolist(),
     }
+
+
+def describe_belonging(score: BelongingScore | None) -> dict[str, float | None]:
+    """How usual an object is among simulated ones, as far as that is known."""
+    given = BelongingScore(np.nan, np.nan) if score is None else score
+    numbers = {
+        "belonging": given.probability,
+        "belonging_fit": given.fit,
+        "belonging_density": given.density,
+    }
+    return {k: v if np.isfinite(v) else None for k, v in numbers.items()}
 
 
 def describe_certificate(certificate: Certificate | None) -> dict[str, Any]:

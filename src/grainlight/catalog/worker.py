@@ -12,6 +12,7 @@ from jaxtyping import Array, Key
 
 from grainlight.catalog.checking import Checked, check_draws
 from grainlight.catalog.summary import (
+    describe_belonging,
     describe_certificate,
     describe_mixture,
     summarize,
@@ -19,7 +20,7 @@ from grainlight.catalog.summary import (
 from grainlight.core import RangeError, Samples, Status, status_name
 from grainlight.estimators import PhotometricData
 from grainlight.estimators.shell_model import ShellModel
-from grainlight.evaluation import judge_draws
+from grainlight.evaluation import Trust, judge_draws
 from grainlight.photometry import Observation
 from grainlight.sampling.adaptive import adapt_draws
 from grainlight.sampling.amortized import amortized_proposal
@@ -35,6 +36,7 @@ from grainlight.sampling.fit import (
     POGSON,
     SLOTS,
     FitSettings,
+    comparable,
     photometric_target,
     sample_objects,
 )
@@ -103,6 +105,7 @@ class Worker:
                 "--method ladder, which runs chains for every object."
             )
         self.prior_sd = fit.prior.scaled_sd
+        self.belonging = comparable(self.model, fit.prior, self.target)
         sizes = (*SLOTS, len(model.bands))
         self.slots = next(n for n in sizes if n >= min(num_bands, len(model.bands)))
 
@@ -262,6 +265,9 @@ class Worker:
             floor_mag=float(POGSON * self.settings.fit.floor),
             prior_sd=self.prior_sd,
         )
+        if self.belonging is not None:
+            trust = self._compared(trust, observation, row["log_evidence"])
+            row |= describe_belonging(trust.belonging)
         quantiles = np.quantile(checked.temperature, [0.16, 0.5, 0.84])
         names = ("dust_temperature_q16", "dust_temperature_q50", "dust_temperature_q84")
         row |= dict(zip(names, quantiles.tolist(), strict=True))
@@ -269,3 +275,14 @@ class Worker:
             row["chi_squared"] = trust.chi_squared
             row["predictive_probability"] = trust.predictive_probability
         return row | {"trust": trust.verdict}
+
+    def _compared(
+        self, trust: Trust, observation: Observation, log_evidence: float | None
+    ) -> Trust:
+        """The verdict with how usual the object is among simulated ones."""
+        evidence = float("nan") if log_evidence is None else log_evidence
+        assert self.belonging is not None
+        score = self.belonging.score(
+            observation, trust.floor_mag, trust.predictive_probability, evidence
+        )
+        return replace(trust, belonging=score)

@@ -11,6 +11,7 @@ import jax
 import typer
 
 from grainlight.cli.amortize import amortize
+from grainlight.cli.calibrate import calibrate
 from grainlight.cli.catalog import catalog
 from grainlight.cli.chains import combine, marginal, tension
 from grainlight.cli.describe import describe
@@ -26,7 +27,8 @@ from grainlight.core import GrainlightError
 
 INTERRUPTED = (
     "interrupted. Nothing half-written is left; `simulate`, `train`, `amortize`, "
-    "`catalog`, `reproduce` and `mocassin` go on when the same command is given again."
+    "`calibrate`, `catalog`, `reproduce` and `mocassin` go on when the same command is "
+    "given again."
 )
 
 #: Callback of JAX on garbage collection, in which an exception is lost.
@@ -43,6 +45,7 @@ app.command()(simulate)
 app.command()(describe)
 app.command()(train)
 app.command()(amortize)
+app.command()(calibrate)
 app.command()(catalog)
 app.command()(evaluate)
 app.command()(reproduce)

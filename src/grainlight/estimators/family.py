@@ -23,9 +23,11 @@ from grainlight.estimators.files import (
     load_estimator,
     save_estimator,
 )
+from grainlight.estimators.flow_likelihood import FLOW_SETTINGS, FlowLikelihood
+from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
 from grainlight.estimators.masks import hide_bands
-from grainlight.estimators.presets import Preset, named_preset
+from grainlight.estimators.presets import Estimator, Preset, named_preset
 from grainlight.estimators.settings import TrainingSettings
 from grainlight.estimators.steps import Augment
 from grainlight.estimators.thesis_rows import (
@@ -34,9 +36,10 @@ from grainlight.estimators.thesis_rows import (
     add_magnitude_noise,
     thesis_parameters,
 )
-from grainlight.estimators.training import finish_estimator
+from grainlight.estimators.training import Training, finish_estimator
 
 CHECKPOINT = "checkpoint"
+_COMMON = {"parameters": list(thesis_parameters().names), "bands": list(BANDS)}
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,14 @@ class Family:
         name: Name in tables and figures.
         preset: Name of the preset.
         settings: Settings that differ from those of the preset.
+        start: Name of a Gaussian member whose trained network a flow starts from; none
+            to start from nothing.
     """
 
     name: str
     preset: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    start: str | None = None
 
     @property
     def made_of(self) -> Preset:
@@ -96,6 +102,7 @@ def train_family(
     settings: TrainingSettings,
     *,
     noise_mag: float,
+    start: GaussianLikelihood | None = None,
     progress: bool = False,
 ) -> SavedEstimator:
     """Train a member and save it, with its errors after every epoch in the record.
@@ -108,34 +115,50 @@ def train_family(
         folder: Where it goes.
         settings: Settings of the training loop.
         noise_mag: Noise of every magnitude [mag].
+        start: A trained likelihood that a flow starts from.
         progress: Whether to show a bar.
     """
     if (folder / WORDS).is_file():
         return load_estimator(folder)
     build_key, train_key = jr.split(key)
-    columns = train.columns()
-    noise = add_magnitude_noise(noise_mag)
-    blank = family.made_of.build(build_key, thesis_parameters(), *columns)
+    masked = noise_with_masks if family.is_posterior else add_magnitude_noise
     trained = finish_estimator(
         train_key,
-        blank,
-        columns,
+        _untrained(build_key, family, train, start),
+        train.columns(),
         held.columns(),
         settings,
         folder=folder / CHECKPOINT,
-        augment=noise_with_masks(noise_mag) if family.is_posterior else noise,
+        augment=masked(noise_mag),
         error=absolute_error,
         progress=progress,
     )
     meta = {
         "family": family.name,
         "preset": family.preset,
-        "parameters": list(thesis_parameters().names),
+        "start": family.start,
         "visible": list(family.visible),
-        "bands": list(BANDS),
         "noise_mag": noise_mag,
         "num_train": len(train),
     }
+    return _saved(folder, trained, meta | _COMMON)
+
+
+def _untrained(
+    key: Key[Array, ""],
+    family: Family,
+    train: ThesisRows,
+    start: GaussianLikelihood | None,
+) -> Estimator:
+    """What training begins with."""
+    if start is None:
+        return family.made_of.build(key, thesis_parameters(), *train.columns())
+    settings = family.made_of.settings
+    flow = {name: settings[name] for name in FLOW_SETTINGS if name in settings}
+    return FlowLikelihood.from_gaussian(key, start, **flow)
+
+
+def _saved(folder: Path, trained: Training, meta: dict[str, Any]) -> SavedEstimator:
     save_estimator(folder, trained.estimator, trained.record, meta)
     return load_estimator(folder)
 
@@ -176,8 +199,7 @@ def train_prior(
         progress=progress,
     )
     meta = {"parameters": list(names), "num_train": len(table)}
-    save_estimator(folder, trained.estimator, trained.record, meta)
-    return load_estimator(folder)
+    return _saved(folder, trained, meta)
 
 
 def _columns_of(

@@ -5,10 +5,12 @@ $$ \ln p(x | \theta, z) = \ln q\big( L^{-1} (x - \mu) \,|\, h \big) - \ln |L| . 
 
 $q$ is a flow of rational-quadratic splines, normalized exactly; it starts near a
 standard normal, which makes the whole a Gaussian likelihood. Mean and factor follow
-narrow scatters wherever they lie, and the flow has only their shape to learn.
+narrow scatters wherever they lie, and the flow has only their shape to learn. It may
+start from a Gaussian likelihood that is trained already (`from_gaussian`): a step costs
+many times one of the Gaussian, and most of the way needs no flow.
 
 Objective: the mean over simulations of $-\ln p(x | \theta, z)$. The floor of the
-variance falls while training advances, as in `gaussian`.
+variance falls while training advances, as in `gaussian`; not from a trained start.
 
 A flow cannot leave out a missing dimension: the marginal would be an integral. Masks
 are refused. For missing bands use `GaussianLikelihood`, or train a flow on the bands
@@ -19,8 +21,7 @@ References:
     arXiv:1906.04032.
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -28,14 +29,17 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from grainlight.core import BandMismatchError
+from grainlight.core import BandMismatchError, ModelError
+from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.likelihood import AbstractLikelihood
 from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.estimators.moments import Moments, annealed_floor, limited_loss
-from grainlight.networks import CholeskyHead, Flow, ResidualNetwork
+from grainlight.networks import CholeskyHead, Flow
 
 #: Seed of the draws from which the moments are found.
 SEED = 0
+#: Settings of the flow; all others are those of the Gaussian.
+FLOW_SETTINGS = ("kind", "num_layers", "width", "depth", "knots", "interval")
 
 
 class FlowLikelihood(AbstractLikelihood):
@@ -44,28 +48,17 @@ class FlowLikelihood(AbstractLikelihood):
     `theta` is in scaled coordinates throughout, `condition` may be empty.
 
     Attributes:
-        inputs: What the network sees of parameters and conditions.
-        outputs: Units of the outcome.
-        trunk: Shared residual network.
-        mean: Linear head of the center.
-        cholesky: Linear head of the factor.
+        gaussian: Center and factor.
         context: Linear head of what the flow sees.
         flow: Density of the whitened residual.
-        floor: Least diagonal of the factor, squared, in standardized units.
-        initial_floor: The same at the start of training.
+        initial_floor: Least conditional variance of the Gaussian at the start of
+            training, in standardized units.
         num_draws: Draws from which the moments are found.
     """
 
-    inputs: Inputs
-    outputs: Outputs
-    trunk: ResidualNetwork
-    mean: eqx.nn.Linear
-    cholesky: CholeskyHead
+    gaussian: GaussianLikelihood
     context: eqx.nn.Linear
     flow: Flow
-    widths: tuple[int, ...] = eqx.field(static=True)
-    normalization: Literal["none", "layer"] = eqx.field(static=True)
-    floor: float = eqx.field(static=True)
     initial_floor: float = eqx.field(static=True)
     num_draws: int = eqx.field(static=True)
     flow_settings: tuple[tuple[str, Any], ...] = eqx.field(static=True)
@@ -73,31 +66,26 @@ class FlowLikelihood(AbstractLikelihood):
     def __init__(
         self,
         key: Key[Array, ""],
-        inputs: Inputs,
-        outputs: Outputs,
+        gaussian: GaussianLikelihood,
         *,
-        widths: Sequence[int] = (128, 128, 128),
-        activation: str = "silu",
-        normalization: Literal["none", "layer"] = "none",
-        floor: float = 1e-6,
-        initial_floor: float = 1.0,
+        initial_floor: float | None = None,
         num_context: int = 16,
         num_draws: int = 256,
         **flow_settings: Any,
     ) -> None:
-        trunk, mean, cholesky, context, flow = jr.split(key, 5)
-        dim = outputs.gain.shape[0]
-        block: dict = {"activation": activation, "normalization": normalization}
-        self.inputs, self.outputs = inputs, outputs
-        self.trunk = ResidualNetwork(trunk, inputs.mixing.shape[0], widths, **block)
-        size = self.trunk.out_size
-        self.mean = eqx.nn.Linear(size, dim, key=mean)
-        self.cholesky = CholeskyHead(cholesky, size, dim)
+        if not isinstance(gaussian.cholesky, CholeskyHead):
+            raise ModelError(
+                "Expected a Gaussian likelihood without `blur`, whose noise a flow can "
+                "bend; got one with. Leave `blur` out."
+            )
+        context, flow = jr.split(key)
+        self.gaussian = gaussian
+        given = initial_floor is not None
+        self.initial_floor = initial_floor if given else gaussian.initial_floor
+        size = gaussian.branches.covariance_size
         self.context = eqx.nn.Linear(size, num_context, key=context)
-        self.flow = Flow(flow, dim, num_cond=num_context, **flow_settings)
+        self.flow = Flow(flow, gaussian.dim, num_cond=num_context, **flow_settings)
         self.flow_settings = tuple(sorted(flow_settings.items()))
-        self.widths, self.normalization = tuple(widths), normalization
-        self.floor, self.initial_floor = floor, initial_floor
         self.num_draws = num_draws
 
     @classmethod
@@ -108,25 +96,50 @@ class FlowLikelihood(AbstractLikelihood):
         condition: Float[np.ndarray, "sim cond"] | Array,
         x: Float[np.ndarray, "sim dim"] | Array,
         *,
-        mixing: Float[np.ndarray, "feature inp"] | None = None,
-        gain: Float[np.ndarray, "dim param"] | None = None,
-        softening: Float[np.ndarray, " inp"] | None = None,
+        num_context: int = 16,
+        num_draws: int = 256,
         **settings: Any,
     ) -> "FlowLikelihood":
-        """An untrained likelihood; settings of the flow are those of `Flow`."""
-        inputs = Inputs.from_data(theta, condition, mixing, softening)
-        return cls(key, inputs, Outputs.from_data(theta, x, gain), **settings)
+        """An untrained likelihood.
+
+        Settings are those of `GaussianLikelihood.from_data`, and of `Flow`: `kind`,
+        `num_layers`, `width`, `depth`, `knots`, `interval`.
+        """
+        gaussian_key, key = jr.split(key)
+        flow = {name: settings.pop(name) for name in FLOW_SETTINGS if name in settings}
+        settings = {"widths": (128, 128, 128)} | settings
+        gaussian = GaussianLikelihood.from_data(
+            gaussian_key, theta, condition, x, **settings
+        )
+        return cls(key, gaussian, num_context=num_context, num_draws=num_draws, **flow)
+
+    @classmethod
+    def from_gaussian(
+        cls, key: Key[Array, ""], gaussian: GaussianLikelihood, **settings: Any
+    ) -> "FlowLikelihood":
+        """A flow around a trained likelihood, whose density it starts near.
+
+        Args:
+            key: Draws the first weights of the flow.
+            gaussian: The likelihood; all of it is trained further.
+            **settings: `num_context`, `num_draws`, and those of `Flow`.
+        """
+        return cls(key, gaussian, initial_floor=gaussian.floor, **settings)
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the network sees of parameters and conditions."""
+        return self.gaussian.inputs
+
+    @property
+    def outputs(self) -> Outputs:
+        """Units of the outcome."""
+        return self.gaussian.outputs
 
     def config(self) -> dict[str, Any]:
         """The architecture, for a file."""
         return {
-            **self.inputs.config(),
-            "num_param": self.outputs.gain.shape[1],
-            "dim": self.outputs.gain.shape[0],
-            "widths": list(self.widths),
-            "activation": self.trunk.activation,
-            "normalization": self.normalization,
-            "floor": self.floor,
+            "gaussian": self.gaussian.config(),
             "initial_floor": self.initial_floor,
             "num_context": self.context.out_features,
             "num_draws": self.num_draws,
@@ -135,24 +148,10 @@ class FlowLikelihood(AbstractLikelihood):
 
     @classmethod
     def from_config(
-        cls,
-        key: Key[Array, ""],
-        *,
-        num_feature: int,
-        num_input: int,
-        num_param: int,
-        dim: int,
-        softened: bool = False,
-        **settings: Any,
+        cls, key: Key[Array, ""], *, gaussian: dict[str, Any], **settings: Any
     ) -> "FlowLikelihood":
         """A likelihood of a saved architecture, its arrays to be filled."""
-        inputs = Inputs.blank(num_feature, num_input, softened=softened)
-        return cls(key, inputs, Outputs.blank(dim, num_param), **settings)
-
-    def _features(
-        self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
-    ) -> Float[Array, " feature"]:
-        return self.trunk(self.inputs(theta, condition))
+        return cls(key, GaussianLikelihood.from_config(key, **gaussian), **settings)
 
     def log_prob(
         self,
@@ -162,7 +161,7 @@ class FlowLikelihood(AbstractLikelihood):
         mask: Bool[Array, " dim"] | None = None,
     ) -> Float[Array, ""]:
         _refuse(mask)
-        return self._log_prob(x, theta, condition, self.floor)
+        return self._log_prob(x, theta, condition, self.gaussian.floor)
 
     def _log_prob(
         self,
@@ -171,9 +170,7 @@ class FlowLikelihood(AbstractLikelihood):
         condition: Float[Array, " cond"],
         floor: Float[Array, ""] | float,
     ) -> Float[Array, ""]:
-        features = self._features(theta, condition)
-        residual = self.outputs.standardize(x, theta) - self.mean(features)
-        white = self.cholesky.whiten(features, floor, residual)
+        white, features = self.gaussian.whiten(x, theta, condition, floor)
         log_prob = self.flow.log_prob(white.residual, self.context(features))
         return log_prob - white.log_det + self.outputs.scaling.log_det
 
@@ -183,23 +180,21 @@ class FlowLikelihood(AbstractLikelihood):
         theta: Float[Array, " param"],
         condition: Float[Array, " cond"],
     ) -> Float[Array, " dim"]:
-        features = self._features(theta, condition)
-        noise = self.flow.sample(key, 1, self.context(features))[0]
-        y = self.mean(features) + self.cholesky(features, self.floor) @ noise
-        return self.outputs.restore(y, theta)
+        seen = self.context(self.gaussian.features(theta, condition))
+        noise = self.flow.sample(key, 1, seen)[0]
+        standard = self.gaussian.moments(theta, condition)
+        return standard.mean + standard.factor @ noise
 
     def moments(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Moments:
         # found from the same draws every time
-        features = self._features(theta, condition)
-        noise = self.flow.sample(jr.key(SEED), self.num_draws, self.context(features))
+        seen = self.context(self.gaussian.features(theta, condition))
+        noise = self.flow.sample(jr.key(SEED), self.num_draws, seen)
         covariance = jnp.atleast_2d(jnp.cov(noise, rowvar=False))
-        factor = self.cholesky(features, self.floor)
-        y = self.mean(features) + factor @ jnp.mean(noise, axis=0)
-        within = jnp.matmul(factor, jnp.linalg.cholesky(covariance))
-        spread = self.outputs.scaling.spread
-        return Moments(self.outputs.restore(y, theta), spread[:, None] * within)
+        standard = self.gaussian.moments(theta, condition)
+        mean = standard.mean + standard.factor @ jnp.mean(noise, axis=0)
+        return Moments(mean, standard.factor @ jnp.linalg.cholesky(covariance))
 
     def loss(
         self,
@@ -212,7 +207,7 @@ class FlowLikelihood(AbstractLikelihood):
     ) -> Float[Array, ""]:
         del key
         _refuse(mask)
-        floor = annealed_floor(progress, self.initial_floor, self.floor)
+        floor = annealed_floor(progress, self.initial_floor, self.gaussian.floor)
         return limited_loss(-self._log_prob(x, theta, condition, floor))
 
 

@@ -54,6 +54,7 @@ from grainlight.networks import (
     ResidualNetwork,
     SourcesHead,
     Split,
+    White,
 )
 
 
@@ -210,6 +211,32 @@ class GaussianLikelihood(AbstractLikelihood):
             return self.mean(features.mean, self.outputs.scaling.spread)
         return self.mean(features.mean)
 
+    def features(
+        self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
+    ) -> Float[Array, " feature"]:
+        """What the covariance is found from."""
+        return self._features(theta, condition).covariance
+
+    def whiten(
+        self,
+        x: Float[Array, " dim"],
+        theta: Float[Array, " param"],
+        condition: Float[Array, " cond"],
+        floor: Float[Array, ""] | float,
+    ) -> tuple[White, Float[Array, " feature"]]:
+        """The outcome in units of its scatter, standardized, and the features.
+
+        Args:
+            x: The outcome, all of it.
+            theta: Scaled parameters.
+            condition: Conditions.
+            floor: Least conditional variance, in standardized units.
+        """
+        features = self._features(theta, condition)
+        residual = self.outputs.standardize(x, theta) - self._mean(features)
+        white = self.cholesky.whiten(features.covariance, floor, residual)
+        return white, features.covariance
+
     def moments(
         self, theta: Float[Array, " param"], condition: Float[Array, " cond"]
     ) -> Moments:
@@ -281,9 +308,7 @@ class GaussianLikelihood(AbstractLikelihood):
     ) -> Float[Array, ""]:
         log_spread = jnp.log(self.outputs.scaling.spread)
         if mask is None and isinstance(self.cholesky, CholeskyHead):
-            features = self._features(theta, condition)
-            residual = self.outputs.standardize(x, theta) - self._mean(features)
-            white = self.cholesky.whiten(features.covariance, floor, residual)
+            white, _ = self.whiten(x, theta, condition, floor)
             squared = jnp.sum(white.residual**2) + self.dim * LOG_TWO_PI
             return -0.5 * squared - white.log_det - jnp.sum(log_spread)
         standard = self._standardized(theta, condition, floor)

@@ -179,15 +179,15 @@ PRESETS: dict[str, Preset] = {
 
 _FASTER = TrainingSettings(learning_rate=2e-3, anneal_fraction=0.1)
 _WIDE: dict[str, Any] = {"widths": (128, 128, 128)}
-_FLOW = _WIDE | {"num_layers": 4, "width": 32}
+_BENT: dict[str, Any] = {"num_layers": 4, "width": 32}
 _SOURCES = _WIDE | {"num_sources": 3}
 
 #: Our own choice of a network and a schedule for the same data.
 OWN: dict[str, Preset] = {
     "dense": Preset(GaussianLikelihood, _SOURCES, _FASTER, is_scale_free=True),
     "dense*": Preset(GaussianLikelihood, _WIDE, _FASTER, SUPERNOVA),
-    "flow": Preset(FlowLikelihood, _FLOW, _FASTER, is_scale_free=True),
-    "flow*": Preset(FlowLikelihood, _FLOW, _FASTER, SUPERNOVA),
+    "flow": Preset(FlowLikelihood, _SOURCES | _BENT, _FASTER, is_scale_free=True),
+    "flow*": Preset(FlowLikelihood, _WIDE | _BENT, _FASTER, SUPERNOVA),
 }
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from grainlight.core import ModelError, Parameter, ParameterError, Parameters
+from grainlight.estimators.belonging import FILE, Belonging
 from grainlight.estimators.clumpy import ClumpyLikelihood
 from grainlight.estimators.density import FlowDensity
 from grainlight.estimators.effective import EffectiveEmulator
@@ -68,6 +69,8 @@ class ShellModel:
         identity: Hash of all its files, but for those of `clumps`.
         clumps: What it says of shells with clumps, if it was trained on such.
         posterior: Amortized posterior of its shells; none if it was not trained.
+        belonging: Simulated objects as they were fitted, which others are laid beside;
+            none if there are not any. No part of the identity.
     """
 
     name: str
@@ -80,6 +83,7 @@ class ShellModel:
     identity: str = ""
     clumps: "ShellModel | None" = None
     posterior: PhotometricPosterior | None = None
+    belonging: Belonging | None = None
 
     @classmethod
     def load(cls, folder_or_name: Path | str) -> "ShellModel":
@@ -110,6 +114,7 @@ class ShellModel:
             identity=_identity(folder, parts),
             clumps=cls.load(inner) if (folder / CLUMPS / WORDS).is_file() else None,
             posterior=posterior,
+            belonging=Belonging.load(folder) if (folder / FILE).is_file() else None,
         )
 
     @property

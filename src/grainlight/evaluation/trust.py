@@ -1,8 +1,9 @@
 r"""How far to trust a posterior, in one noun with its reasons.
 
-Three questions are asked: did the chains converge, does the model family fit the data
-at all, and does the observation lie inside the range that the simulations cover. The
-second is answered by the posterior predictive probability of $\chi^2$,
+Four questions are asked: did the chains converge, does the model family fit the data
+at all, does the observation look like what simulations under like conditions look like
+(`estimators.belonging`), and does it lie inside the range that they cover. The second
+is answered by the posterior predictive probability of $\chi^2$,
 
 $$ p = \langle P(\chi^2_d \ge \chi^2(\theta)) \rangle_{\theta \sim \rm posterior} , $$
 
@@ -28,12 +29,14 @@ from grainlight.core import (
     Samples,
     Status,
 )
+from grainlight.estimators.belonging import BelongingScore
 from grainlight.simulators import FILLING
 
 Verdict = Literal["ok", "caution", "do not trust"]
 
 IMPROBABLE = 1e-3  # predictive probability below which the model does not fit
 DOUBTFUL = 1e-2
+UNUSUAL = 1e-2  # share of simulations that are as unusual, which calls for caution
 UNCONSTRAINED = 0.8  # posterior over prior standard deviation
 #: Mean optical depth from which simulations of clumps are not resolved, and the share
 #: of draws beyond it that calls for caution (`benchmarks/clumpy_convergence.py`).
@@ -62,6 +65,8 @@ class Trust:
         certificate: Which step of the ladder answered; none without a ladder.
         at_edge: Parameters whose draws pile up at an edge of the prior, in words.
         unconstrained: Parameters of which the data say next to nothing.
+        belonging: How usual the observation is among simulations; none if it is not
+            known.
         unresolved: Share of the posterior in thick shells with clumps, of which the
             simulations are rough.
     """
@@ -79,6 +84,7 @@ class Trust:
     certificate: Certificate | None = None
     at_edge: tuple[str, ...] = ()
     unconstrained: tuple[str, ...] = ()
+    belonging: BelongingScore | None = None
     unresolved: float = 0.0
 
     @property
@@ -120,6 +126,12 @@ class Trust:
                 "The fit is poor: a chi-squared this large has the probability "
                 f"{self.predictive_probability:.1g}."
             )
+        if self.belonging is not None and self.belonging.probability < UNUSUAL:
+            found.append(
+                "The observation is unlike what the model makes: of simulations under "
+                f"like conditions {_percent(self.belonging.fit)} fit as badly, and "
+                f"{_percent(self.belonging.density)} are as improbable."
+            )
         if self.unresolved > MANY:
             found.append(
                 f"{self.unresolved:.0%} of the posterior lies in shells with clumps of "
@@ -136,6 +148,10 @@ class Trust:
         if self.faults:
             return "do not trust"
         return "caution" if self._cautions else "ok"
+
+
+def _percent(share: float) -> str:
+    return "an unknown share" if np.isnan(share) else f"{100 * share:.2g} %"
 
 
 def predictive_probability(

@@ -6,7 +6,7 @@ from grainlight.networks.branches import (
     ConvolutionBlock,
     Split,
 )
-from grainlight.networks.cholesky import CholeskyHead, fill_lower
+from grainlight.networks.cholesky import CholeskyHead, White, fill_lower
 from grainlight.networks.constant import AbstractConstant, trainable
 from grainlight.networks.correlation import CorrelationHead
 from grainlight.networks.encoders import ENCODERS, Encoder, MaskedEncoder, TokenEncoder
@@ -40,6 +40,7 @@ __all__ = [
     "SourcesHead",
     "Split",
     "TokenEncoder",
+    "White",
     "add_sources",
     "fill_lower",
     "normal_log_prob",

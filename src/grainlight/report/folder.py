@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from grainlight.core import Certificate, OutputExistsError, Status, status_name
+from grainlight.estimators.belonging import BelongingScore
 from grainlight.evaluation import (
     SedPrediction,
     Trust,
@@ -182,13 +184,22 @@ def trust_of(fit: Fit) -> Trust:
     """The verdict on a fit that has a posterior."""
     if fit.samples is None or fit.chi_squared is None:
         raise OutputExistsError(f"Expected a fit with a posterior; got {fit.message}")
-    return judge_fit(
+    floor_mag = float(POGSON * fit.settings.floor)
+    trust = judge_fit(
         fit.samples,
         fit.chi_squared,
         fit.num_detected,
-        floor_mag=float(POGSON * fit.settings.floor),
+        floor_mag=floor_mag,
         prior_sd=fit.settings.prior.scaled_sd,
     )
+    if fit.belonging is None:
+        return trust
+    certificate = trust.certificate
+    evidence = float("nan") if certificate is None else certificate.log_evidence
+    score = fit.belonging.score(
+        fit.observation, floor_mag, trust.predictive_probability, evidence
+    )
+    return replace(trust, belonging=score)
 
 
 def predicted_sed(fit: Fit) -> SedPrediction:
@@ -288,12 +299,24 @@ def _trust_words(trust: Trust) -> dict[str, Any]:
         "chi_squared": trust.chi_squared,
         "num_bands": trust.num_bands,
         "predictive_probability": trust.predictive_probability,
+        **_belonging_words(trust.belonging),
         **_certificate_words(trust.certificate),
     }
     # JSON knows no nan
     return {
         name: None if isinstance(word, float) and not np.isfinite(word) else word
         for name, word in words.items()
+    }
+
+
+def _belonging_words(score: BelongingScore | None) -> dict[str, float]:
+    """How usual the observation is; nothing if that is not known."""
+    if score is None:
+        return {}
+    return {
+        "belonging": score.probability,
+        "belonging_fit": score.fit,
+        "belonging_density": score.density,
     }
 
 

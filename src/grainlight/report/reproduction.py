@@ -106,7 +106,9 @@ def reproduce(
     _claim(out, recipe, data)
     stages = _Stages(recipe, Path(out), show)
     rows = stages.rows(data, workers)
-    trained = {one.name: stages.train(one, rows) for one in recipe.families}
+    trained: dict[str, SavedEstimator] = {}
+    for one in recipe.families:  # a start comes before what starts from it
+        trained[one.name] = stages.train(one, rows, trained)
     test = rows["test"].noisy(recipe.noise_mag, recipe.seed)
     judged = {name: stages.judge(name, one, test) for name, one in trained.items()}
     chains = {
@@ -188,8 +190,14 @@ class _Stages:
             generate(self.out / "parents", wanted, workers=workers, progress=progress)
         return self.out / "parents"
 
-    def train(self, family: Family, rows: dict[str, ThesisRows]) -> SavedEstimator:
-        """Train one member."""
+    def train(
+        self,
+        family: Family,
+        rows: dict[str, ThesisRows],
+        trained: dict[str, SavedEstimator],
+    ) -> SavedEstimator:
+        """Train one member; those that it may start from are trained."""
+        start = None if family.start is None else trained[family.start].estimator
         with self.show(f"training {family.name}"):
             return train_family(
                 self.key(family.name),
@@ -199,6 +207,7 @@ class _Stages:
                 self.out / "families" / slug_of(family.name),
                 self.recipe.training,
                 noise_mag=self.recipe.noise_mag,
+                start=start,
             )
 
     def judge(

@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from grainlight.core import ParameterError
 from grainlight.estimators import TrainingSettings
@@ -86,10 +87,7 @@ class ReproductionRecipe:
         table = tomllib.loads(text)
         data, chains, training = table["data"], table["chains"], dict(table["training"])
         minutes = training.pop("minutes")
-        families = tuple(
-            Family(one["name"], one.get("preset", one["name"]), one.get("settings", {}))
-            for one in table["family"]
-        )
+        families = tuple(_family(one) for one in table["family"])
         runs = tuple(Run(**one) for one in table["run"])
         unknown = {run.family for run in runs} - {one.name for one in families}
         if unknown:
@@ -97,6 +95,7 @@ class ReproductionRecipe:
                 f"Expected runs of the families of the recipe; got "
                 f"{', '.join(sorted(unknown))} besides. Add a table [[family]]."
             )
+        _check_starts(families)
         settings = TrainingSettings(time_limit_s=60 * minutes, **training)
         return cls(**data, training=settings, **chains, families=families, runs=runs)
 
@@ -142,11 +141,30 @@ class ReproductionRecipe:
                 f"Expected families among {', '.join(known)}; got "
                 f"{', '.join(sorted(unknown))}. Correct their names."
             )
+        starts = {one.start for one in self.families if one.name in names}
+        kept = starts.union(names)
         return replace(
             self,
-            families=tuple(one for one in self.families if one.name in names),
+            families=tuple(one for one in self.families if one.name in kept),
             runs=tuple(run for run in self.runs if run.family in names),
         )
+
+
+def _check_starts(families: tuple[Family, ...]) -> None:
+    """Every start is a member that comes before."""
+    for number, one in enumerate(families):
+        earlier = [other.name for other in families[:number]]
+        if one.start is not None and one.start not in earlier:
+            raise ParameterError(
+                f"Expected {one.name} to start from a family before it; got "
+                f"{one.start!r}. Move its table [[family]] up, or add it."
+            )
+
+
+def _family(table: dict[str, Any]) -> Family:
+    name = table["name"]
+    settings, start = table.get("settings", {}), table.get("start")
+    return Family(name, table.get("preset", name), settings, start)
 
 
 def slug_of(name: str) -> str:

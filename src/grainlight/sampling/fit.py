@@ -19,6 +19,7 @@ from grainlight.core import (
     Samples,
     Status,
 )
+from grainlight.estimators.belonging import Belonging
 from grainlight.estimators.photometric import PhotometricLikelihood
 from grainlight.estimators.photometric_data import PhotometricData
 from grainlight.estimators.shell_model import ShellModel
@@ -117,6 +118,8 @@ class Fit:
         chi_squared: Of the detected bands at every draw, floor included.
         galactic_av: Extinction that was corrected for [mag].
         message: Why there is no posterior, if there is none.
+        belonging: Simulated objects to lay it beside; none if the model has none of
+            such shells and such a prior.
     """
 
     observation: Observation
@@ -129,6 +132,7 @@ class Fit:
     chi_squared: Float[np.ndarray, " draw"] | None = None
     galactic_av: float = 0.0
     message: str = ""
+    belonging: Belonging | None = None
 
 
 def photometric_target(
@@ -152,6 +156,22 @@ def photometric_target(
         stated if prior is None else OwnPrior(stated, prior, parameters),
         parameters,
     )
+
+
+def comparable(
+    model: ShellModel, prior: PriorChoice, target: PhotometricTarget
+) -> Belonging | None:
+    """Simulated objects that compare with those of a fit: under the same prior.
+
+    Args:
+        model: The model, under the shells that the prior allows.
+        prior: Prior of the settings.
+        target: Its prior and likelihood.
+    """
+    found = model.belonging
+    if found is None or isinstance(target.prior, OwnPrior):
+        return None
+    return found if prior.is_named(found.prior) else None
 
 
 def check_observation(model: ShellModel, observation: Observation) -> None:
@@ -371,4 +391,5 @@ def _finished(
         samples=samples,
         magnitudes=np.asarray(magnitude, float),
         chi_squared=np.asarray(chi_squared, float),
+        belonging=comparable(model, settings.prior, target),
     )

@@ -190,6 +190,10 @@ class PriorChoice:
         """Whether the shells have clumps, with their filling factor as a parameter."""
         return any(name == FILLING.name for name, _ in self.replaced)
 
+    def is_named(self, name: str) -> bool:
+        """Whether it is just the prior of this name."""
+        return self.base.name == name and not self.replaced
+
     def with_clumps(self) -> "PriorChoice":
         """The same for shells with clumps, with an even prior unless there is one."""
         if self.is_clumpy:

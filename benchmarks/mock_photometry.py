@@ -1,0 +1,98 @@
+"""Objects drawn from a model and observed at random, for other benchmarks.
+
+A floor of the model error of every object's own is part of what was observed of it.
+"""
+
+import time
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+from grainlight.estimators import Kind, PhotometricLikelihood
+from grainlight.estimators.random_observing import Observing
+from grainlight.sampling.correction import CorrectionSettings, weigh_draws
+from grainlight.sampling.photometric_target import PhotometricTarget
+from grainlight.sampling.prior import PriorChoice
+
+
+class FloorTarget(eqx.Module):
+    """The target of an object whose floor is part of its data."""
+
+    target: PhotometricTarget
+    parameters: object = eqx.field(static=True)
+
+    def log_prior(self, scaled):
+        return self.target.log_prior(scaled)
+
+    def sample_prior(self, key, num_draws):
+        return self.target.sample_prior(key, num_draws)
+
+    def log_likelihood(self, scaled, given):
+        data, floor = given
+        likelihood = eqx.tree_at(
+            lambda one: one.floor_mag, self.target.likelihood, floor
+        )
+        return likelihood.log_prob(data, scaled)
+
+
+class FloorProposal(eqx.Module):
+    """The amortized posterior, likewise."""
+
+    posterior: eqx.Module
+
+    def draw(self, key, num_draws, given):
+        return self.posterior.draw(key, num_draws, *given)
+
+
+def observe(key, model, pool, **fixed):
+    """Observations of random objects, and the conditions that they were made under.
+
+    Conditions may be fixed by name; the others are drawn at random.
+    """
+    condition_key, measure_key = jr.split(key)
+    number = len(pool.redshift)
+    observing = Observing.of_bands(model.bands)
+    conditions = jax.jit(jax.vmap(observing.draw_conditions))(
+        jr.split(condition_key, number)
+    )
+    values = {name: jnp.full(number, value) for name, value in fixed.items()}
+    conditions = replace(conditions, **values)
+    data = jax.jit(jax.vmap(observing.measure))(
+        jr.split(measure_key, number), conditions, pool.magnitude, pool.redshift
+    )
+    order = jnp.argsort(
+        jnp.where(data.kind == Kind.missing, 3, data.kind), axis=1, stable=True
+    )
+
+    def sort(column):
+        return jnp.take_along_axis(column, order, axis=1)
+
+    # detections first, then limits, as of real observations
+    data = replace(
+        data, **{n: sort(getattr(data, n)) for n in ("index", "flux", "error", "kind")}
+    )
+    return data, conditions
+
+
+def weigh(key, model, few, num_draws, *, time_it=False):
+    """Weighed draws of some objects, their target and the seconds an object."""
+    choice = PriorChoice.read(model.posterior.prior)
+    target = FloorTarget(
+        PhotometricTarget(
+            PhotometricLikelihood(model.likelihood, model.bands),
+            choice.prior(model),
+            choice.parameters,
+        ),
+        choice.parameters,
+    )
+    settings = CorrectionSettings(num_draws=num_draws, most_rounds=1)
+    proposal = FloorProposal(model.posterior)
+    if time_it:
+        weigh_draws(key, target, proposal, few, settings)  # compiles
+    cpu = time.process_time()
+    weighed = weigh_draws(key, target, proposal, few, settings)
+    seconds = (time.process_time() - cpu) / len(weighed)
+    return weighed, target, seconds
