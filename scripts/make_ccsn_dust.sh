@@ -20,6 +20,7 @@ grainlight train "$folder/clumps" --smooth "$folder/smooth" --out "$folder/model
 
 grainlight amortize "$folder/model" --minutes 45 --seed 1
 grainlight amortize "$folder/model" --onward --draws 500000 --minutes 62 --seed 11
+grainlight calibrate "$folder/model" --objects 6000 --seed 1
 
 for part in . outcomes density posterior clumps clumps/outcomes clumps/density; do
     mkdir -p "$package/$part"
@@ -27,3 +28,4 @@ for part in . outcomes density posterior clumps clumps/outcomes clumps/density; 
 done
 cp "$folder/parents/dataset.json" "$package/dataset.json"
 cp "$folder/clumps/dataset.json" "$package/clumps/dataset.json"
+cp "$folder/model/belonging.npz" "$package/belonging.npz"

@@ -6,7 +6,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from grainlight.core import Parameter, Parameters, Samples, Status
+from grainlight.core import Certificate, Parameter, Parameters, Samples, Status
 
 PARAMETERS = Parameters((Parameter("a", 0.0, 10.0), Parameter("b", -5.0, 5.0)))
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
@@ -113,3 +113,13 @@ def test_every_status_explains_itself():
     for status in (Status.ok, Status.low_ess, Status.nonfinite, Status.outside):
         assert len(Status[status]) > 20
     assert "R-hat" in Status[Status.not_converged]
+
+
+@pytest.mark.parametrize(
+    ("efficiency", "shape", "known"),
+    [(0.1, 0.3, True), (0.01, 0.3, False), (0.1, 0.8, False), (np.nan, np.nan, False)],
+)
+def test_an_evidence_is_known_by_weights_that_bear_it(efficiency, shape, known):
+    certificate = Certificate("guided", efficiency, shape, 2048, -3.0, 0.1)
+    assert (certificate.sound_evidence == -3.0) == known
+    assert np.isnan(certificate.sound_evidence) != known

@@ -1,11 +1,14 @@
 """The verdict on a fit, and its reasons."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
 from grainlight.core import Diagnostics, Parameter, Parameters, Samples, Status
+from grainlight.estimators.belonging import BelongingScore
 from grainlight.evaluation import judge_fit, predictive_probability
 from grainlight.simulators import FILLING
 
@@ -163,3 +166,22 @@ def test_thick_clumps_call_for_caution(filling, depth, cautious):
     trust = fit(filling=filling, depth=depth)
     assert (trust.verdict == "caution") is cautious
     assert any("not resolved" in line for line in trust.warnings) is cautious
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict"),
+    [
+        (BelongingScore(0.4, 0.3), "ok"),
+        (BelongingScore(0.4, 0.004), "caution"),
+        (BelongingScore(0.004, np.nan), "caution"),
+        (BelongingScore(np.nan, np.nan), "ok"),
+        (None, "ok"),
+    ],
+)
+def test_what_simulations_do_not_look_like_calls_for_caution(score, verdict):
+    trust = replace(fit(), belonging=score)
+    assert trust.verdict == verdict
+    unlike = [words for words in trust.warnings if "unlike" in words]
+    assert len(unlike) == (verdict == "caution")
+    if unlike:
+        assert "0.4 %" in unlike[0]

@@ -1,13 +1,15 @@
 """Simulated objects that are fitted as any row of a catalogue is: what others are like.
 
 Parameters come from a named prior, observations are drawn at random under the model
-(`random_observing`), with four model errors. Objects whose weights fail are left out:
-others like them are compared with those whose conditions are nearest.
+(`random_observing`), with four model errors. Objects whose weights are worth too few
+draws are left out: others like them are compared with those whose conditions are
+nearest. Fewer are asked for than of a posterior: two numbers are wanted of each.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ from jaxtyping import Array, Key
 
 from grainlight.catalog.worker import CatalogSettings, Worker
 from grainlight.core import ParameterError
+from grainlight.core.samples import SOUND_DRAWS, SOUND_SHAPE
 from grainlight.estimators import Kind, PhotometricData
 from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.belonging import (
@@ -113,9 +116,17 @@ def _fit_piece(
                 *describe_conditions(one, floor_mag),
             ]
             for one, row in zip(objects, rows, strict=True)
-            if row["status"] == "ok"
+            if _is_known(row, worker.settings.num_draws)
         ]
     )
+
+
+def _is_known(row: dict[str, Any], num_draws: int) -> bool:
+    """Whether evidence and chi-squared of an object are known well enough."""
+    if row["log_evidence"] is None:
+        return False
+    effective = row["efficiency"] * num_draws
+    return effective >= SOUND_DRAWS and row["pareto_shape"] < SOUND_SHAPE
 
 
 def observe_at_random(

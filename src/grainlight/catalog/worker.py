@@ -191,14 +191,13 @@ class Worker:
         self, generator: np.random.Generator, weighed: Weighed
     ) -> dict[str, Any]:
         status = "ok" if weighed.passed else "low_ess"
+        row: dict[str, Any] = {"evidence": weighed.certificate.sound_evidence}
+        row |= describe_certificate(weighed.certificate)
         if not weighed.is_finite:
-            return {"status": "nonfinite", "draws": None} | describe_certificate(
-                weighed.certificate
-            )
-        return {
+            return row | {"status": "nonfinite", "draws": None}
+        return row | {
             "status": status,
             "draws": resample(generator, weighed, KEPT),
-            **describe_certificate(weighed.certificate),
             **summarize(self.target.parameters, weighed.theta, weighed.log_weight),
         }
 
@@ -207,6 +206,7 @@ class Worker:
     ) -> dict[str, Any]:
         scaled = np.asarray(samples.parameters.scale(samples.theta), float)
         row = {"status": status_name(samples.status), "draws": None}
+        row["evidence"] = float("nan")  # chains know none
         row |= describe_certificate(samples.certificate)
         if bool(samples.status == Status.nonfinite):
             return row
@@ -249,7 +249,7 @@ class Worker:
         observation: Observation,
         checked: Checked,
     ) -> dict[str, Any]:
-        scaled = row.pop("draws")
+        scaled, evidence = row.pop("draws"), row.pop("evidence")
         row["num_detected"] = observation.num_detected
         row["num_limits"] = observation.num_limits
         if scaled is None:
@@ -266,7 +266,7 @@ class Worker:
             prior_sd=self.prior_sd,
         )
         if self.belonging is not None:
-            trust = self._compared(trust, observation, row["log_evidence"])
+            trust = self._compared(trust, observation, evidence)
             row |= describe_belonging(trust.belonging)
         quantiles = np.quantile(checked.temperature, [0.16, 0.5, 0.84])
         names = ("dust_temperature_q16", "dust_temperature_q50", "dust_temperature_q84")
@@ -277,10 +277,9 @@ class Worker:
         return row | {"trust": trust.verdict}
 
     def _compared(
-        self, trust: Trust, observation: Observation, log_evidence: float | None
+        self, trust: Trust, observation: Observation, evidence: float
     ) -> Trust:
         """The verdict with how usual the object is among simulated ones."""
-        evidence = float("nan") if log_evidence is None else log_evidence
         assert self.belonging is not None
         score = self.belonging.score(
             observation, trust.floor_mag, trust.predictive_probability, evidence

@@ -27,6 +27,10 @@ class Diagnostics(eqx.Module):
     acceptance: Float[Array, ""]
 
 
+#: Effective draws and Pareto k-hat of weights that an evidence is believed of.
+SOUND_DRAWS, SOUND_SHAPE = 50, 0.7
+
+
 class Certificate(eqx.Module):
     r"""Which step of the ladder answered, and what importance weights say of it.
 
@@ -56,6 +60,15 @@ class Certificate(eqx.Module):
     def num_effective(self) -> float:
         """Draws that the weighed ones are worth."""
         return self.efficiency * self.num_weighed
+
+    @property
+    def sound_evidence(self) -> float:
+        """The log-evidence, if its weights bear it: its error is 0.14 then; else nan.
+
+        Chains keep what the weights said that failed before them.
+        """
+        sound = self.num_effective >= SOUND_DRAWS and self.shape < SOUND_SHAPE
+        return self.log_evidence if sound else float("nan")
 
 
 class Samples(eqx.Module):

@@ -195,7 +195,7 @@ def trust_of(fit: Fit) -> Trust:
     if fit.belonging is None:
         return trust
     certificate = trust.certificate
-    evidence = float("nan") if certificate is None else certificate.log_evidence
+    evidence = float("nan") if certificate is None else certificate.sound_evidence
     score = fit.belonging.score(
         fit.observation, floor_mag, trust.predictive_probability, evidence
     )
