@@ -1,7 +1,8 @@
 """Many objects: a table of any length in, one row of posterior each out."""
 
 from grainlight.catalog.run import CatalogRun, run_catalog
-from grainlight.catalog.tables import Source, open_source
+from grainlight.catalog.source import Source
+from grainlight.catalog.tables import open_source
 from grainlight.catalog.worker import CatalogSettings, Method
 
 __all__ = [
