@@ -1,5 +1,7 @@
 """Tables for runs of many pieces, and fits that take no time."""
 
+from types import SimpleNamespace
+
 import jax.random as jr
 import numpy as np
 import pyarrow as pa
@@ -8,6 +10,7 @@ import pytest
 
 from grainlight.catalog.worker import Worker
 from grainlight.estimators.shell_model import ShellModel
+from grainlight.simulators import SHELL_PARAMETERS
 
 BANDS = ("F560W", "F1000W", "F2100W")
 
@@ -43,12 +46,20 @@ def table_path(tmp_path):
 
 @pytest.fixture
 def quick_fits(monkeypatch):
-    """Fits that draw a dust mass for every row from the key of its piece."""
+    """Fits that draw a dust mass for every row from the key of its piece.
+
+    What all pieces share is there, but for the likelihood, which takes its time.
+    """
+
+    def set_up(self, model, settings, num_bands):
+        self.model, self.settings = model, settings
+        self.target = SimpleNamespace(parameters=SHELL_PARAMETERS)
 
     def fit_rows(self, key, observations):
         masses = np.asarray(jr.uniform(key, (len(observations),)), float)
         return [{"status": "ok", "dust_mass_q50": float(mass)} for mass in masses]
 
+    monkeypatch.setattr(Worker, "__init__", set_up)
     monkeypatch.setattr(Worker, "fit_rows", fit_rows)
 
 

@@ -8,7 +8,7 @@ import time
 import jax
 import pytest
 
-from grainlight.catalog import CatalogSettings, open_source, run_catalog
+from grainlight.catalog import CatalogSettings, cluster, open_source, run_catalog
 from grainlight.catalog.source import Piece
 from grainlight.catalog.worker import Worker
 from grainlight.core import ClusterError, RangeError
@@ -25,7 +25,7 @@ def one_thread(amortized_model, table_path, quick_fits, tmp_path, files_of):
     return files_of(out)
 
 
-@pytest.mark.parametrize("workers", [2, 5, 50])
+@pytest.mark.parametrize("workers", [2, 50])
 def test_threads_write_the_same_bytes(
     amortized_model, table_path, tmp_path, one_thread, files_of, workers
 ):
@@ -54,7 +54,7 @@ def test_an_interrupted_run_of_threads_goes_on(
     source, hold = open_source(table_path), threading.Event()
 
     def slow(self, key, observations):
-        if threading.active_count() and (out / "shard-00001.parquet").exists():
+        if (out / "shard-00001.parquet").exists():
             hold.wait(60)
         return quick(self, key, observations)
 
@@ -97,7 +97,7 @@ def test_an_error_in_a_thread_reaches_the_user(
 
 
 def test_workers_that_cannot_be_are_refused(
-    amortized_model, table_path, tmp_path, monkeypatch
+    amortized_model, table_path, tmp_path, quick_fits, monkeypatch
 ):
     given = (1, amortized_model, open_source(table_path), tmp_path / "out", FEW)
     with pytest.raises(RangeError, match="one worker or more; got 0"):
@@ -137,9 +137,9 @@ def test_a_worker_that_sees_something_else_refuses(
     amortized_model, table_path, tmp_path, quick_fits, scheduler, monkeypatch
 ):
     source = open_source(table_path)
-    from grainlight.catalog import cluster  # noqa: PLC0415
-
-    monkeypatch.setattr(cluster, "state", lambda *_: {"model": {"identity": "else"}})
+    found = cluster.state(1, amortized_model, source, FEW, {})
+    found["model"]["identity"] = "another"
+    monkeypatch.setattr(cluster, "state", lambda *_: found)
     with pytest.raises(ClusterError, match="same model, table and precision"):
         run_catalog(
             *(1, amortized_model, source, tmp_path / "out", FEW), dask=scheduler
@@ -153,7 +153,7 @@ def test_a_worker_that_sees_something_else_refuses(
 
 
 def test_an_error_at_a_worker_reaches_the_user(
-    amortized_model, table_path, tmp_path, scheduler, monkeypatch
+    amortized_model, table_path, tmp_path, quick_fits, scheduler, monkeypatch
 ):
     def fail(self, key, observations):
         raise RuntimeError("out of memory")

@@ -112,7 +112,7 @@ def finish_on_cluster(
         order = replace(order, programs=None)
     underway: dict[Any, Piece] = {}
     with _client(distributed, address, workers) as client:
-        finished = distributed.as_completed()
+        finished = distributed.as_completed(loop=client.loop)
 
         def fill() -> None:
             room = 2 * sum(client.nthreads().values()) + SPARE - len(underway)
