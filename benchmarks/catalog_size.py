@@ -30,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grainlight.catalog import CatalogSettings, open_source, run_catalog
+from grainlight.catalog import CatalogSettings, open_source, run_alone, run_catalog
 from grainlight.estimators import Kind
 from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.random_observing import Conditions, Observing
@@ -205,6 +205,7 @@ def main() -> None:
     words.add_argument("--dask")
     words.add_argument("--out", type=Path, default=Path("results/catalog"))
     given = words.parse_args()
+    run_alone()
     given.out.mkdir(parents=True, exist_ok=True)
     model = ShellModel.load(given.model)
     table = given.out / f"table-{given.rows}.parquet"

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from grainlight.catalog.threads import ALONE
 from grainlight.catalog.worker import Worker
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.simulators import SHELL_PARAMETERS
@@ -59,6 +60,7 @@ def quick_fits(monkeypatch):
         masses = np.asarray(jr.uniform(key, (len(observations),)), float)
         return [{"status": "ok", "dust_mass_q50": float(mass)} for mass in masses]
 
+    monkeypatch.setenv("XLA_FLAGS", ALONE)
     monkeypatch.setattr(Worker, "__init__", set_up)
     monkeypatch.setattr(Worker, "fit_rows", fit_rows)
 

@@ -1,6 +1,7 @@
 """Threads and processes that share a run: the same files, whoever makes them."""
 
 import json
+import os
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from grainlight.catalog import CatalogSettings, cluster, open_source, run_catalog
 from grainlight.catalog.source import Piece
+from grainlight.catalog.threads import ALONE
 from grainlight.catalog.worker import Worker
 from grainlight.core import ClusterError, RangeError
 
@@ -102,6 +104,9 @@ def test_workers_that_cannot_be_are_refused(
     given = (1, amortized_model, open_source(table_path), tmp_path / "out", FEW)
     with pytest.raises(RangeError, match="one worker or more; got 0"):
         run_catalog(*given, workers=0)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp")
+    with pytest.raises(ClusterError, match="Set it before JAX starts"):
+        run_catalog(*given, workers=2)
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ClusterError, match=r"grainlight\[dask\]"):
         run_catalog(*given, dask="local")
@@ -168,6 +173,8 @@ def test_an_error_at_a_worker_reaches_the_user(
 def test_threads_share_programs_and_local_processes_agree(
     amortized_model, table_path, tmp_path, files_of
 ):
+    if ALONE not in os.environ.get("XLA_FLAGS", ""):
+        pytest.skip(f"XLA_FLAGS is not {ALONE}: programs could block each other")
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda name, *_, **__: compiled.append(name) if "backend_comp" in name else None

@@ -20,6 +20,7 @@ def called(monkeypatch):
         told.update(words)
         return CatalogRun(Path("out"), 3, {"ok": 3})
 
+    monkeypatch.setenv("XLA_FLAGS", "")  # the command changes it
     monkeypatch.setattr(command, "run_catalog", run)
     monkeypatch.setattr(command, "open_source", lambda path: path)
     monkeypatch.setattr(command.ShellModel, "load", lambda name: name)

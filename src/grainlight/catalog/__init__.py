@@ -3,6 +3,7 @@
 from grainlight.catalog.run import CatalogRun, run_catalog
 from grainlight.catalog.source import Source
 from grainlight.catalog.tables import open_source
+from grainlight.catalog.threads import run_alone
 from grainlight.catalog.worker import CatalogSettings, Method
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "Method",
     "Source",
     "open_source",
+    "run_alone",
     "run_catalog",
 ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,7 +21,7 @@ from grainlight.catalog.cluster import Order, finish_on_cluster
 from grainlight.catalog.pieces import STATUS, PieceMaker, status_counts
 from grainlight.catalog.source import Piece, Source
 from grainlight.catalog.statement import open_folder, state
-from grainlight.catalog.threads import work_in_threads
+from grainlight.catalog.threads import check_alone, work_in_threads
 from grainlight.catalog.worker import CatalogSettings, Worker
 from grainlight.core import RangeError
 from grainlight.datasets.shards import is_whole, shard_path, write_table
@@ -85,13 +86,16 @@ def run_catalog(
 
     Raises:
         OutputExistsError: The folder holds results of another table, seed or setting.
-        ClusterError: Dask's workers are not there, or see another table or model.
+        ClusterError: Dask's workers are not there, or see another table or model; or
+            XLA was not told to keep its programs apart, for several threads.
     """
     if workers < 1:
         raise RangeError(
             f"Expected one worker or more; got {workers}. As many as there are "
             "processors serve well."
         )
+    if workers > 1 and dask is None and jax.default_backend() == "cpu":
+        check_alone()
     settings = settings or CatalogSettings()
     folder, reading = Path(out), dict(reading or {})
     stated = state(seed, model, source, settings, reading)

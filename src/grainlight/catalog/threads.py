@@ -3,6 +3,7 @@
 Compiled programs run outside the interpreter's lock, and all threads use the same ones.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +11,13 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from grainlight.core import ClusterError
+
+#: What XLA must be told before it starts. Batched triangular solves of jaxlib 0.10 wait,
+#: in a thread of XLA's pool, for other threads of it: programs that run at the same time
+#: can wait for each other for ever.
+ALONE = "--xla_cpu_multi_thread_eigen=false"
+FLAGS = "XLA_FLAGS"
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -21,6 +29,24 @@ class _Answer:
     item: Any
     made: Any = None
     error: BaseException | None = None
+
+
+def run_alone() -> None:
+    """Have compiled programs use their own thread alone, if XLA has not started."""
+    given = os.environ.get(FLAGS, "")
+    if ALONE not in given:
+        os.environ[FLAGS] = f"{given} {ALONE}".strip()
+
+
+def check_alone() -> None:
+    """Raise `ClusterError` if programs of several threads may block each other."""
+    given = os.environ.get(FLAGS, "")
+    if ALONE not in given:
+        raise ClusterError(
+            f"Expected {ALONE} in the environment's {FLAGS} for several threads; got "
+            f"{given!r}. Set it before JAX starts, or use the processes of Dask, or "
+            "one worker."
+        )
 
 
 def work_in_threads(

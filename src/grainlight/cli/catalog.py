@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from grainlight.catalog import CatalogSettings, Method, open_source, run_catalog
+from grainlight.catalog import (
+    CatalogSettings,
+    Method,
+    open_source,
+    run_alone,
+    run_catalog,
+)
 from grainlight.cli.progress import progress_bar
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.sampling.fit import FitSettings
@@ -66,6 +72,7 @@ def catalog(
     or processes make them. Exit status: 0 if every row is vouched for, 1 if
     some are not, 2 for bad input.
     """
+    run_alone()  # before JAX computes anything
     fit = FitSettings(prior=PriorChoice.read(prior), floor=floor)
     settings = CatalogSettings(fit, num_draws, rows, method)
     reading = {
