@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from grainlight.core import ClusterError
 
-#: What XLA must be told before it starts. Batched triangular solves of jaxlib 0.10 wait,
-#: in a thread of XLA's pool, for other threads of it: programs that run at the same time
-#: can wait for each other for ever.
+#: What XLA must be told before it starts. Batched triangular solves of jaxlib 0.10
+#: wait, in a thread of XLA's pool, for other threads of it: programs that run at the
+#: same time can wait for each other for ever.
 ALONE = "--xla_cpu_multi_thread_eigen=false"
 FLAGS = "XLA_FLAGS"
 Item = TypeVar("Item")
