@@ -8,10 +8,12 @@ bands of JWST, three to all of them each, with errors of 2 to 20 per cent and li
 at 3 sigma. Of the broken rows some have no flux, some a negative error, a limit flag
 that is no word, no distance, an infinite or an absurd flux, a redshift that the model
 does not know; some have one band alone, which is no fault. Every row must have the
-status that it should. Printed are objects and draws a second of processor time (the
-first piece, which compiles, left out), shares of the statuses, coverage of the truth
-and the largest memory after the first pieces and at the end. The same command goes on
-where it was interrupted.
+status that it should. Printed are objects and draws a second of processor time, and
+objects a second of the clock (the first pieces, which compile, left out: one for each
+worker), shares of the statuses, coverage of the truth and the largest memory after the
+first pieces and at the end. The same command goes on where it was interrupted.
+`--workers 2` has two threads do it; with `--dask local` two processes, whose time and
+memory are not counted.
 """
 
 import argparse
@@ -28,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grainlight.catalog import CatalogSettings, open_source, run_catalog
+from grainlight.catalog import CatalogSettings, open_source, run_alone, run_catalog
 from grainlight.estimators import Kind
 from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.random_observing import Conditions, Observing
@@ -148,7 +150,8 @@ class Watch:
     def __call__(self, done, total):
         """Note a piece that is done."""
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        self.marks.append((done, time.process_time(), memory))
+        now = time.process_time(), time.monotonic()
+        self.marks.append((done, *now, memory))
         if len(self.marks) % 20 == 0:
             print(f"{done} of {total} rows, {memory:.0f} MB at most", flush=True)
 
@@ -197,26 +200,38 @@ def main() -> None:
     words.add_argument("--draws", type=int, default=256)
     words.add_argument("--model", default="ccsn-dust")
     words.add_argument("--seed", type=int, default=5)
+    words.add_argument("--piece", type=int, default=512, help="rows of a piece")
+    words.add_argument("--workers", type=int, default=1)
+    words.add_argument("--dask")
     words.add_argument("--out", type=Path, default=Path("results/catalog"))
     given = words.parse_args()
+    run_alone()
     given.out.mkdir(parents=True, exist_ok=True)
     model = ShellModel.load(given.model)
     table = given.out / f"table-{given.rows}.parquet"
     truth = table.with_suffix(".npy")
     smooth = model.under(clumpy=False)
     kinds = make_table(table, truth, smooth, given.rows, given.seed)
-    folder = given.out / f"{given.method}-{given.rows}"
-    watch, settings = (
-        Watch(),
-        CatalogSettings(num_draws=given.draws, method=given.method),
-    )
+    title = f"{given.method}-{given.rows}"
+    if given.workers > 1 or given.dask:
+        title += f"-{given.workers}-{'processes' if given.dask else 'threads'}"
+    watch = Watch()
     run = run_catalog(
-        given.seed, model, open_source(table), folder, settings, progress=watch
+        given.seed,
+        model,
+        open_source(table),
+        given.out / title,
+        CatalogSettings(num_draws=given.draws, method=given.method, rows=given.piece),
+        progress=watch,
+        workers=given.workers,
+        dask=given.dask,
     )
     print(run)
-    rows, seconds, memory = (np.array(part) for part in zip(*watch.marks, strict=True))
-    spent = np.diff(seconds)
-    rate = float(np.sum(np.diff(rows)) / spent.sum()) if spent.size else None
+    parts = [np.array(part) for part in zip(*watch.marks, strict=True)]
+    rows, seconds, clock, memory = parts
+    first = given.workers - 1
+    done = rows[-1] - rows[first]
+    rate = float(done / np.ptp(seconds[first:])) if done and not given.dask else None
     result = {
         "rows": given.rows,
         "method": given.method,
@@ -224,14 +239,17 @@ def main() -> None:
         "identity": model.identity,
         "seed": given.seed,
         "backend": jax.default_backend(),
+        "workers": given.workers,
+        "dask": given.dask,
+        "rows_a_second": float(done / np.ptp(clock[first:])) if done else None,
         "objects_a_cpu_second": rate,
         "draws_a_cpu_second": rate and rate * given.draws,
         "memory_mb_after_three_pieces": float(memory[min(2, len(memory) - 1)]),
         "memory_mb_at_the_end": float(memory[-1]),
-        **judge(folder, kinds, np.load(truth)),
+        **judge(given.out / title, kinds, np.load(truth)),
     }
     print(json.dumps(result, indent=1))
-    path = given.out / f"{given.method}-{given.rows}.json"
+    path = given.out / f"{title}.json"
     path.write_text(json.dumps(result, indent=1))
 
 

@@ -11,8 +11,8 @@ import pytest
 from astropy.table import Table
 
 from grainlight.catalog import CatalogSettings, open_source, run_catalog
+from grainlight.catalog.source import names_of
 from grainlight.catalog.summary import describe_mixture, summarize
-from grainlight.catalog.tables import names_of
 from grainlight.core import (
     FileFormatError,
     OutputExistsError,

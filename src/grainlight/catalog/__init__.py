@@ -2,7 +2,9 @@
 
 from grainlight.catalog.calibration import calibrate_belonging, observe_at_random
 from grainlight.catalog.run import CatalogRun, run_catalog
-from grainlight.catalog.tables import Source, open_source
+from grainlight.catalog.source import Source
+from grainlight.catalog.tables import open_source
+from grainlight.catalog.threads import run_alone
 from grainlight.catalog.worker import CatalogSettings, Method
 
 __all__ = [
@@ -13,5 +15,6 @@ __all__ = [
     "calibrate_belonging",
     "observe_at_random",
     "open_source",
+    "run_alone",
     "run_catalog",
 ]

@@ -3,37 +3,30 @@
 Rows are read, fitted and written in pieces of one size, each a Parquet file that
 appears whole: memory does not grow with the table, programs are compiled once, and the
 same call goes on after a kill. A bad row has a status and a message; it stops nothing.
+Pieces depend on each other in nothing, so threads or the processes of a Dask cluster
+may share them: the files are the same to the byte.
 """
 
-import json
-import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax.random as jr
-import numpy as np
+import jax
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Array, Key
 
-from grainlight.catalog.summary import (
-    LISTS,
-    describe_belonging,
-    describe_certificate,
-    nothing,
-)
-from grainlight.catalog.tables import Source, names_of, numbered
+from grainlight.catalog.cluster import Order, finish_on_cluster
+from grainlight.catalog.pieces import STATUS, PieceMaker, status_counts
+from grainlight.catalog.source import Piece, Source
+from grainlight.catalog.statement import open_folder, state
+from grainlight.catalog.threads import check_alone, work_in_threads
 from grainlight.catalog.worker import CatalogSettings, Worker
-from grainlight.core import GrainlightError, OutputExistsError, RangeError
+from grainlight.core import RangeError
 from grainlight.datasets.shards import is_whole, shard_path, write_table
 from grainlight.estimators.shell_model import ShellModel
-from grainlight.photometry import Observation, read_rows
-from grainlight.sampling.fit import check_observation
 
-STATEMENT = "catalog.json"
 Progress = Callable[[int, int], None]
 
 
@@ -70,8 +63,14 @@ def run_catalog(
     *,
     reading: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    workers: int = 1,
+    dask: str | None = None,
 ) -> CatalogRun:
     """Fit every row of a wide table; the same call goes on where it was interrupted.
+
+    The results do not depend on who makes them. Threads, even a single one, work
+    beside the calling one, which an interrupt ends at once; what JAX is told by a
+    `with` statement does not reach them.
 
     Args:
         seed: Seed of every random number.
@@ -81,154 +80,63 @@ def run_catalog(
         settings: How it is done.
         reading: What `read_rows` is told: unit, redshift and the like.
         progress: Called with the rows finished and their number.
+        workers: Pieces that are worked on at a time, each by a thread.
+        dask: Address of a Dask scheduler whose workers do it instead; they must see
+            the same folders. `local` starts `workers` processes here.
 
     Raises:
         OutputExistsError: The folder holds results of another table, seed or setting.
+        ClusterError: Dask's workers are not there, or see another table or model; or
+            XLA was not told to keep its programs apart, for several threads.
     """
+    if workers < 1:
+        raise RangeError(
+            f"Expected one worker or more; got {workers}. As many as there are "
+            "processors serve well."
+        )
+    if workers > 1 and dask is None and jax.default_backend() == "cpu":
+        check_alone()
     settings = settings or CatalogSettings()
     folder, reading = Path(out), dict(reading or {})
-    stated = _statement(seed, model, source, settings, reading)
+    stated = state(seed, model, source, settings, reading)
     worker = Worker(model, settings, len(source.columns))
-    _open_folder(folder, stated)
-    counts: Counter[str] = Counter()
-    for number, (low, high) in enumerate(source.pieces(settings.rows)):
-        if not is_whole(folder, number, high - low):
-            key = jr.fold_in(jr.key(seed), number)
-            table = _fit_piece(key, worker, source, low, high, reading)
-            write_table(shard_path(folder, number), table)
-        counts.update(_statuses(shard_path(folder, number)))
-        if progress is not None:
-            progress(high, source.num_rows)
-    return CatalogRun(folder, source.num_rows, dict(counts))
+    open_folder(folder, stated)
+    tally = _Tally(folder, source.num_rows, progress)
+    pieces = tally.unfinished(source.pieces(settings.rows))
+    if dask is None:
+        make = PieceMaker(seed, worker, source, reading).make
+        work_in_threads(make, pieces, workers, tally.write)
+    else:
+        order = Order.of(stated, seed, model, source, folder, settings, reading)
+        finish_on_cluster(dask, order, pieces, workers, tally.count)
+    return CatalogRun(folder, source.num_rows, dict(tally.status))
 
 
-def _statuses(path: Path) -> list[str]:
-    return pq.read_table(path, columns=["status"])["status"].to_pylist()
+class _Tally:
+    """Which pieces are finished, and how their rows ended."""
 
+    def __init__(self, folder: Path, num_rows: int, progress: Progress | None) -> None:
+        self.status: Counter[str] = Counter()
+        self._folder = folder
+        self._num_rows = num_rows
+        self._progress = progress
 
-def _fit_piece(
-    key: Key[Array, ""],
-    worker: Worker,
-    source: Source,
-    low: int,
-    high: int,
-    reading: dict[str, Any],
-) -> pa.Table:
-    """The result of some rows as a table, in their order."""
-    piece = source.read(low, high)
-    read = read_rows(numbered(piece, low), **reading)
-    rows: dict[int, dict[str, Any]] = {}
-    for name, why in read.failures.items():
-        rows[int(name)] = {"status": "unusable", "message": why}
-    sound: dict[int, Observation] = {}
-    for observation in read.observations:
-        number = int(observation.name)
-        try:
-            check_observation(worker.model, observation)
-            sound[number] = _finite(observation.dereddened())
-        except GrainlightError as error:
-            outside = isinstance(error, RangeError)
-            status = "outside" if outside else "unusable"
-            rows[number] = {"status": status, "message": str(error)}
-    if sound:
-        fitted = worker.fit_rows(key, list(sound.values()))
-        rows |= dict(zip(sound, fitted, strict=True))
-    blank = _blank(worker)
-    table = [
-        {"row": low + i, "object": name, **blank, **rows[low + i]}
-        for i, name in enumerate(names_of(piece, low))
-    ]
-    return pa.Table.from_pylist(table, schema=_schema(worker))
+    def unfinished(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """Those that are not there yet; the others are counted."""
+        for piece in pieces:
+            path = shard_path(self._folder, piece.number)
+            if is_whole(self._folder, piece.number, piece.num_rows):
+                self.count(piece, status_counts(pq.read_table(path, columns=[STATUS])))
+            else:
+                yield piece
 
+    def write(self, piece: Piece, table: pa.Table) -> None:
+        """Write what was made of a piece, and count it."""
+        write_table(shard_path(self._folder, piece.number), table)
+        self.count(piece, status_counts(table))
 
-def _finite(observation: Observation) -> Observation:
-    """The observation; raises `RangeError` if single precision does not hold it."""
-    usable = observation.usable
-    largest = np.abs([observation.flux[usable], observation.error[usable]]).max()
-    if not largest < 1e30:
-        raise RangeError(
-            f"Expected fluxes and errors below 1e30 nJy; got {largest:g}. Check the "
-            "unit."
-        )
-    return observation
-
-
-def _blank(worker: Worker) -> dict[str, Any]:
-    """A row of which nothing is known."""
-    return {
-        "message": "",
-        "trust": "do not trust",
-        "num_detected": 0,
-        "num_limits": 0,
-        **dict.fromkeys(("chi_squared", "predictive_probability")),
-        **{f"dust_temperature_{q}": None for q in ("q16", "q50", "q84")},
-        **describe_belonging(None),
-        **describe_certificate(None),
-        **nothing(worker.target.parameters),
-    }
-
-
-def _schema(worker: Worker) -> pa.Schema:
-    texts = ("object", "status", "message", "trust", "rung")
-    kinds: dict[str, pa.DataType] = {"row": pa.int64()}
-    kinds |= dict.fromkeys(
-        ("object", "status", "trust", "rung", "message"), pa.string()
-    )
-    kinds |= dict.fromkeys(("num_detected", "num_limits"), pa.int32())
-    for name in _blank(worker):
-        if name not in kinds and name not in texts:
-            kinds[name] = pa.float64()
-    for name in LISTS:
-        kinds[name] = pa.list_(pa.float64())
-    return pa.schema(list(kinds.items()))
-
-
-def _statement(
-    seed: int,
-    model: ShellModel,
-    source: Source,
-    settings: CatalogSettings,
-    reading: dict[str, Any],
-) -> dict[str, Any]:
-    """What the results depend on, for the record and for a resumed run."""
-    state = source.path.stat()
-    return {
-        "kind": "catalog",
-        "source": {
-            "file": str(source.path.resolve()),
-            "bytes": state.st_size,
-            "num_rows": source.num_rows,
-        },
-        "reading": {
-            name: value for name, value in reading.items() if value is not None
-        },
-        "model": {"name": model.name, "identity": model.identity},
-        "seed": seed,
-        "settings": {
-            "fit": settings.fit.words(),
-            "num_draws": settings.num_draws,
-            "rows": settings.rows,
-            "method": settings.method,
-        },
-    }
-
-
-def _open_folder(folder: Path, stated: dict[str, Any]) -> None:
-    """Make the folder, or make sure that it is of the same run."""
-    path, text = folder / STATEMENT, json.dumps(stated, indent=1)
-    if path.is_file():
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
-            raise OutputExistsError(
-                f"Expected a folder of the same table, model, seed and settings to go "
-                f"on; {folder} is of others. Name another folder."
-            )
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise OutputExistsError(
-            f"Expected a new folder, or one of `grainlight catalog`; got {folder}, "
-            "which holds something else. It was kept. Name another folder."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_text(text + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    def count(self, piece: Piece, status: Mapping[str, int]) -> None:
+        """Count a piece that is written."""
+        self.status.update(status)
+        if self._progress is not None:
+            self._progress(self.status.total(), self._num_rows)

@@ -70,6 +70,7 @@ def describe_mixture(
 
     Their weights, their means one after another, and the lower triangles of their
     covariances likewise, on the scaled axes: a posterior with two modes keeps them.
+    Nothing where all draws are so few different ones that no Gaussian fits.
 
     Args:
         draws: Scaled draws, of equal weight.
@@ -78,6 +79,8 @@ def describe_mixture(
     center, spread = draws.mean(axis=0), draws.std(axis=0)
     mean = center + np.asarray(white.mean, float) * spread
     covariance = np.asarray(white.covariance, float) * spread[:, None] * spread
+    if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(covariance))):
+        return dict.fromkeys(("mixture_weight", "mixture_mean", "mixture_covariance"))
     rows, columns = np.tril_indices(draws.shape[1])
     return {
         "mixture_weight": np.exp(np.asarray(white.log_weight, float)).tolist(),

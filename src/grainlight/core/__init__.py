@@ -2,6 +2,7 @@
 
 from grainlight.core.errors import (
     BandMismatchError,
+    ClusterError,
     FileFormatError,
     GrainlightError,
     ModelError,
@@ -21,6 +22,7 @@ from grainlight.core.status import Status, status_name
 
 __all__ = [
     "BandMismatchError",
+    "ClusterError",
     "Certificate",
     "Diagnostics",
     "FileFormatError",

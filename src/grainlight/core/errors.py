@@ -49,5 +49,9 @@ class SimulatorError(GrainlightError):
     """A program that simulates ended without an answer."""
 
 
+class ClusterError(GrainlightError):
+    """Processes that share work are not there, or are set up otherwise."""
+
+
 class UntrustedError(GrainlightError):
     """A network breaks a bound that any true answer obeys."""

@@ -9,7 +9,7 @@ from grainlight.photometry.tables import plain_key
 
 _ROLES: dict[str, str] = {
     "object": "object object_name name source source_name target obj id objid "
-    "object_id",
+    "object_id objectid source_id sourceid",
     "filter": "filter band bandpass passband filt filter_name",
     "flux": "flux flux_density fluxdensity fnu f_nu flam f_lambda flux_nu "
     "mag magnitude abmag mag_ab ab_mag magab",
