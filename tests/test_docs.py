@@ -89,6 +89,18 @@ def test_the_page_on_chains_runs(tmp_path, monkeypatch):
     assert names["joint"].names == ("omega", "h")
 
 
+def seeds_line(case, rows):
+    """One line of the errors over seeds."""
+    words = []
+    for name in ("divergence", "dimensionality"):
+        off = np.array([row[f"{name}_off"] for row in rows])
+        words.append(f"{off.mean():+.1%} +- {off.std(ddof=1):.1%}")
+    for name in ("divergence", "dimensionality"):
+        pull = np.array([row[f"{name}_pull"] for row in rows])
+        words.append(f"{np.sqrt(np.mean(pull**2)):.2f}")
+    return f"| {case} | {' | '.join(words)} |"
+
+
 def statistics_line(row, peer):
     d, of_d = (row[f"{name}_error"] for name in ("divergence", "dimensionality"))
     beside = "" if peer is None else f"{peer['divergence']:.3f}, "
@@ -133,6 +145,10 @@ def test_the_tables_of_the_page_on_chains_are_those_measured():
     peers = {row["case"]: row for row in rows if row["method"] == "margarine"}
     ours = [row for row in rows if row["method"] == "autoregressive"]
     lines = [statistics_line(row, peers.get(row["case"])) for row in ours]
+    seeds = {}
+    for row in measured("marginal_seeds"):
+        seeds.setdefault(row["case"], []).append(row)
+    lines += [seeds_line(case, rows) for case, rows in seeds.items()]
     lines += map(tension_line, measured("tension_linear"))
     lines += map(population_line, measured("population"))
     assert [line for line in lines if line not in page] == []
