@@ -161,6 +161,24 @@ def test_an_ensemble_is_the_mixture_of_its_members():
         PosteriorEnsemble([])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("num_draws", "shares"), [(1, {0, 1}), (7, {3, 4})])
+def test_members_of_an_ensemble_draw_as_evenly_as_can_be(num_draws, shares):
+    near = make()
+    far = Support.between(LOWER + 10, UPPER + 10)
+    both = PosteriorEnsemble([near, eqx.tree_at(lambda one: one.support, near, far)])
+    keys = jr.split(jr.key(4), 200)
+    theta = eqx.filter_jit(
+        jax.vmap(lambda key: both.draw(key, num_draws, X0, NONE).theta)
+    )(keys)
+    is_far = np.asarray(theta[..., 0] > 5)
+    counts = is_far.sum(axis=1)
+    assert set(counts.tolist()) == shares
+    # no place of a row belongs to a member, and no member is preferred
+    for place in (*is_far.T, counts == max(shares)):
+        assert stats.binomtest(int(place.sum()), 200).pvalue > FALSE_ALARM
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "match"),
     [

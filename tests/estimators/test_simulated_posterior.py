@@ -80,3 +80,24 @@ def test_fluxes_that_cannot_be_answered_for_are_refused(posterior):
         posterior.sample(jr.key(0), np.ones(3))
     with pytest.raises(ObservationError, match="finite flux"):
         posterior.sample(jr.key(0), np.full(2, np.nan))
+
+
+@pytest.mark.slow
+def test_simulations_of_a_learned_likelihood_are_added_to_the_training(tmp_path):
+    data = gl.simulate(jr.key(1), Slope(), num_sims=500)
+    settings = TrainingSettings(num_epochs=1, batch_size=100)
+    small = {"widths": (8,), "num_layers": 2, "width": 8, "num_context": 4}
+    for num_learned in (0, 2_000):
+        trained = gl.train(
+            jr.key(2),
+            gl.FlowPosterior,
+            data,
+            settings,
+            num_learned=num_learned,
+            folder=tmp_path / str(num_learned),
+            **small,
+        )
+        rows = len(data.train.theta) + num_learned
+        assert trained.record.num_steps == rows // 100
+        made = tmp_path / str(num_learned) / "likelihood" / "checkpoint.npz"
+        assert made.exists() == bool(num_learned)

@@ -20,6 +20,10 @@ from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.flow_posterior import FlowPosterior
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.learned_simulations import (
+    LearnedSimulations,
+    learn_simulations,
+)
 from grainlight.estimators.likelihood import AbstractLikelihood
 from grainlight.estimators.masks import hide_bands
 from grainlight.estimators.mixing import Inputs, Outputs
@@ -68,6 +72,7 @@ __all__ = [
     "GaussianPosterior",
     "Inputs",
     "Kind",
+    "LearnedSimulations",
     "Moments",
     "Outputs",
     "OWN",
@@ -95,6 +100,7 @@ __all__ = [
     "fit_estimator",
     "fit_weighted",
     "hide_bands",
+    "learn_simulations",
     "load_estimator",
     "make_feed",
     "mixing_without",

@@ -5,6 +5,10 @@ $$ q(\theta | x) = \frac1M \sum_{m=1}^M q_m(\theta | x) $$
 Networks that were trained apart err apart: where they disagree the mixture is wider, as
 it should be, and its weights under the likelihood have lighter tails.
 
+Each member makes its share of the draws, as even as their number allows, in random
+order: every draw has the density of the mixture, and means scatter less than if the
+members had been picked by chance.
+
 References:
     Lakshminarayanan, Pritzel & Blundell (2017), arXiv:1612.01474 (deep ensembles);
     Hermans et al. (2022), arXiv:2110.06581 (of posteriors).
@@ -74,16 +78,20 @@ class PosteriorEnsemble(AbstractPosterior):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " token"] | None = None,
     ) -> PosteriorDraws:
-        pick_key, draw_key = jr.split(key)
-        keys = jr.split(draw_key, len(self.members))
+        pick_key, order_key, draw_key = jr.split(key, 3)
+        num = len(self.members)
+        share = -(-num_draws // num)
         every = jnp.stack(
             [
-                one.draw(k, num_draws, x, condition, mask).theta
-                for k, one in zip(keys, self.members, strict=True)
-            ]
+                one.draw(k, share, x, condition, mask).theta
+                for k, one in zip(jr.split(draw_key, num), self.members, strict=True)
+            ],
+            axis=1,
         )
-        pick = jr.randint(pick_key, (num_draws,), 0, len(self.members))
-        theta = every[pick, jnp.arange(num_draws)]
+        # which members give the last draws, if not all do, is left to chance
+        every = jr.permutation(pick_key, every, axis=1)
+        rows = every.reshape(share * num, -1)[:num_draws]
+        theta = jr.permutation(order_key, rows)
         log_prob = jax.vmap(lambda row: self.log_prob(row, x, condition, mask))(theta)
         return PosteriorDraws(theta, log_prob)
 

@@ -30,6 +30,7 @@ from grainlight.datasets import Pairs, Simulations
 from grainlight.datasets.statements import parameters_from_json, parameters_to_json
 from grainlight.estimators.files import load_estimator, save_estimator
 from grainlight.estimators.flow_posterior import FlowPosterior
+from grainlight.estimators.learned_simulations import learn_simulations
 from grainlight.estimators.masks import hide_bands
 from grainlight.estimators.posterior import PosteriorDraws
 from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
@@ -38,6 +39,7 @@ from grainlight.estimators.training import fit_estimator
 from grainlight.photometry import luptitude
 
 Amortized = FlowPosterior | PosteriorEnsemble
+LEARNING = 1_000_000  # folded into the key of the likelihood; no member has this number
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +157,7 @@ def train_posterior(
     settings: TrainingSettings | None = None,
     *,
     num_members: int = 1,
+    num_learned: int = 0,
     folder: Path | None = None,
     progress: bool = False,
     **architecture: Any,
@@ -167,6 +170,8 @@ def train_posterior(
         data: Simulations, as `simulate` gives them.
         settings: How it is trained.
         num_members: Networks whose mixture is the posterior.
+        num_learned: Simulations that a likelihood, learned from `data`, adds to them in
+            training: some 200,000 where `data` are few.
         folder: Checkpoints are written here, and a run found here is continued.
         progress: Whether to show a progress bar.
         architecture: As of the class.
@@ -178,6 +183,18 @@ def train_posterior(
     train, held = (_columns(part) for part in (data.train, data.validation))
     lower, upper = np.asarray(data.parameters.lower), np.asarray(data.parameters.upper)
     inside = np.clip(np.asarray(train[0]), lower, upper)  # what rounding put outside
+    rows = train
+    if num_learned:
+        is_even = data.prior == "bounds"
+        rows = learn_simulations(
+            jr.fold_in(key, LEARNING),
+            train,
+            held,
+            num_learned,
+            lower=lower if is_even else None,
+            upper=upper if is_even else None,
+            folder=None if folder is None else folder / "likelihood",
+        ).joined(train)
     members, record = [], None
     for number in range(num_members):
         blank_key, train_key = jr.split(jr.fold_in(key, number))
@@ -187,7 +204,7 @@ def train_posterior(
         trained = fit_estimator(
             train_key,
             blank,
-            train,
+            rows,
             held,
             settings,
             augment=hide_bands(),
