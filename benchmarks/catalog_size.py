@@ -12,7 +12,7 @@ status that it should. Printed are objects and draws a second of processor time,
 objects a second of the clock (the first pieces, which compile, left out: one for each
 worker), shares of the statuses, coverage of the truth and the largest memory after the
 first pieces and at the end. The same command goes on where it was interrupted.
-`--workers 2` has two threads do it; with `--dask local` two processes, whose time and
+`--workers 2` has two processes do it, with `--dask local` of Dask; their time and
 memory are not counted.
 """
 
@@ -30,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grainlight.catalog import CatalogSettings, open_source, run_alone, run_catalog
+from grainlight.catalog import CatalogSettings, open_source, run_catalog
 from grainlight.estimators import Kind
 from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.random_observing import Conditions, Observing
@@ -205,7 +205,6 @@ def main() -> None:
     words.add_argument("--dask")
     words.add_argument("--out", type=Path, default=Path("results/catalog"))
     given = words.parse_args()
-    run_alone()
     given.out.mkdir(parents=True, exist_ok=True)
     model = ShellModel.load(given.model)
     table = given.out / f"table-{given.rows}.parquet"
@@ -214,7 +213,7 @@ def main() -> None:
     kinds = make_table(table, truth, smooth, given.rows, given.seed)
     title = f"{given.method}-{given.rows}"
     if given.workers > 1 or given.dask:
-        title += f"-{given.workers}-{'processes' if given.dask else 'threads'}"
+        title += f"-{given.workers}-{'dask' if given.dask else 'processes'}"
     watch = Watch()
     run = run_catalog(
         given.seed,
@@ -231,7 +230,8 @@ def main() -> None:
     rows, seconds, clock, memory = parts
     first = given.workers - 1
     done = rows[-1] - rows[first]
-    rate = float(done / np.ptp(seconds[first:])) if done and not given.dask else None
+    others = given.dask or given.workers > 1
+    rate = float(done / np.ptp(seconds[first:])) if done and not others else None
     result = {
         "rows": given.rows,
         "method": given.method,

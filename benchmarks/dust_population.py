@@ -6,11 +6,11 @@
 Log dust masses rise with the log of the epoch, with scatter; all other properties are
 those of the prior `thesis2023` at that mass. Every supernova is observed in 1 to 38
 bands at random, with errors of 0.1 mag, a model error of 5 % and limits of 3 sigma. Its
-posterior is the packaged one, corrected by weights and, where these fail, by a mixture
-that learns from them. The line and the scatter come from these posteriors alone, the
-interim prior divided out.
-Beside it: what a line through the posterior means says, and one through those of the
-better half of the objects, as is often done.
+posterior is the packaged one, corrected by weights and, where these are worth too few
+draws, by a mixture that learns from them. The line and the scatter come from these
+posteriors alone, the interim prior divided out. Beside it: what a line through the
+posterior means says, and one through those of the better half of the objects, as is
+often done.
 """
 
 import argparse
@@ -39,6 +39,7 @@ TRUTH = (-3.6, 1.0, 0.4)  # at 1,000 days [dex], slope, scatter [dex]
 EPOCHS = (-0.7, 1.0)  # log of thousands of days
 OBSERVED = {"error": 0.1, "floor": 0.054, "distance_error": 0.05, "limit_sigma": 3.0}
 MASS = SHELL_PARAMETERS.index("dust_mass")
+EFFECTIVE = 2_000  # draws that an object's weighed ones should be worth
 BATCH = 8  # objects whose mixtures learn together
 
 
@@ -99,10 +100,15 @@ def simulate(key, model, num):
 
 
 def sample(key, model, given, num_draws):
-    """Weighed draws of every object; mixtures where the first do not suffice."""
+    """Weighed draws of every object; mixtures where the first are worth too few.
+
+    A population is narrower than most posteriors: few of their draws lie within it.
+    """
     first_key, second_key = jr.split(key)
     weighed, target, _ = weigh(first_key, model, given, num_draws)
-    left = np.array([i for i, one in enumerate(weighed) if not one.passed], int)
+    settings = CorrectionSettings(num_draws=num_draws, least_effective=EFFECTIVE)
+    few = [one.certificate.num_effective < EFFECTIVE for one in weighed]
+    left = np.flatnonzero(few)
     for start in range(0, left.size, BATCH):
         some = np.resize(left[start : start + BATCH], BATCH)
         found = adapt_draws(
@@ -110,10 +116,11 @@ def sample(key, model, given, num_draws):
             target,
             jax.tree.map(lambda leaf, i=some: leaf[i], given),
             [weighed[i] for i in some],
-            CorrectionSettings(),
+            settings,
         )
         for i, one in zip(some, found, strict=True):
-            if one.passed:
+            worth = (each.certificate.num_effective for each in (one, weighed[i]))
+            if np.greater(*worth):
                 weighed[i] = one
     return weighed
 

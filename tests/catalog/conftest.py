@@ -1,5 +1,7 @@
 """Tables for runs of many pieces, and fits that take no time."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import jax.random as jr
@@ -8,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from grainlight.catalog.threads import ALONE
+from grainlight.catalog import processes
 from grainlight.catalog.worker import Worker
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.simulators import SHELL_PARAMETERS
@@ -60,9 +62,24 @@ def quick_fits(monkeypatch):
         masses = np.asarray(jr.uniform(key, (len(observations),)), float)
         return [{"status": "ok", "dust_mass_q50": float(mass)} for mass in masses]
 
-    monkeypatch.setenv("XLA_FLAGS", ALONE)
     monkeypatch.setattr(Worker, "__init__", set_up)
     monkeypatch.setattr(Worker, "fit_rows", fit_rows)
+
+
+@pytest.fixture
+def in_threads(monkeypatch):
+    """Threads in the place of processes, which see the quick fits."""
+
+    @contextmanager
+    def few(workers):
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    monkeypatch.setattr(processes, "worker_processes", few)
 
 
 @pytest.fixture

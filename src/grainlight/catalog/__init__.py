@@ -4,7 +4,6 @@ from grainlight.catalog.calibration import calibrate_belonging, observe_at_rando
 from grainlight.catalog.run import CatalogRun, run_catalog
 from grainlight.catalog.source import Source
 from grainlight.catalog.tables import open_source
-from grainlight.catalog.threads import run_alone
 from grainlight.catalog.worker import CatalogSettings, Method
 
 __all__ = [
@@ -15,6 +14,5 @@ __all__ = [
     "calibrate_belonging",
     "observe_at_random",
     "open_source",
-    "run_alone",
     "run_catalog",
 ]

@@ -167,7 +167,7 @@ def _dask() -> ModuleType:
     except ImportError as error:
         raise ClusterError(
             "Expected Dask for a cluster; it is not installed. Run "
-            "`pip install grainlight[dask]`, or leave it to threads: --workers."
+            "`pip install grainlight[dask]`, or use processes here: --workers."
         ) from error
 
 

@@ -3,8 +3,8 @@
 Rows are read, fitted and written in pieces of one size, each a Parquet file that
 appears whole: memory does not grow with the table, programs are compiled once, and the
 same call goes on after a kill. A bad row has a status and a message; it stops nothing.
-Pieces depend on each other in nothing, so threads or the processes of a Dask cluster
-may share them: the files are the same to the byte.
+Pieces depend on each other in nothing, so processes, of this machine or of a Dask
+cluster, may share them: the files are the same to the byte.
 """
 
 from collections import Counter
@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grainlight.catalog.cluster import Order, finish_on_cluster
 from grainlight.catalog.pieces import STATUS, PieceMaker, status_counts
+from grainlight.catalog.processes import finish_in_processes
 from grainlight.catalog.source import Piece, Source
 from grainlight.catalog.statement import open_folder, state
-from grainlight.catalog.threads import check_alone, work_in_threads
 from grainlight.catalog.worker import CatalogSettings, Worker
 from grainlight.core import RangeError
 from grainlight.datasets.shards import is_whole, shard_path, write_table
@@ -68,9 +67,9 @@ def run_catalog(
 ) -> CatalogRun:
     """Fit every row of a wide table; the same call goes on where it was interrupted.
 
-    The results do not depend on who makes them. Threads, even a single one, work
-    beside the calling one, which an interrupt ends at once; what JAX is told by a
-    `with` statement does not reach them.
+    The results do not depend on who makes them. What JAX is told by a `with` statement
+    does not reach other processes, and a script that starts some must do so below
+    `if __name__ == "__main__"`.
 
     Args:
         seed: Seed of every random number.
@@ -80,22 +79,20 @@ def run_catalog(
         settings: How it is done.
         reading: What `read_rows` is told: unit, redshift and the like.
         progress: Called with the rows finished and their number.
-        workers: Pieces that are worked on at a time, each by a thread.
+        workers: Pieces that are worked on at a time; two or more each by a process of
+            its own, which loads the model from where it was loaded.
         dask: Address of a Dask scheduler whose workers do it instead; they must see
             the same folders. `local` starts `workers` processes here.
 
     Raises:
         OutputExistsError: The folder holds results of another table, seed or setting.
-        ClusterError: Dask's workers are not there, or see another table or model; or
-            XLA was not told to keep its programs apart, for several threads.
+        ClusterError: Workers are not there, or see another table or model.
     """
     if workers < 1:
         raise RangeError(
             f"Expected one worker or more; got {workers}. As many as there are "
             "processors serve well."
         )
-    if workers > 1 and dask is None and jax.default_backend() == "cpu":
-        check_alone()
     settings = settings or CatalogSettings()
     folder, reading = Path(out), dict(reading or {})
     stated = state(seed, model, source, settings, reading)
@@ -103,12 +100,15 @@ def run_catalog(
     open_folder(folder, stated)
     tally = _Tally(folder, source.num_rows, progress)
     pieces = tally.unfinished(source.pieces(settings.rows))
-    if dask is None:
-        make = PieceMaker(seed, worker, source, reading).make
-        work_in_threads(make, pieces, workers, tally.write)
-    else:
-        order = Order.of(stated, seed, model, source, folder, settings, reading)
+    order = Order.of(stated, seed, model, source, folder, settings, reading)
+    if dask is not None:
         finish_on_cluster(dask, order, pieces, workers, tally.count)
+    elif workers > 1:
+        finish_in_processes(order, pieces, workers, tally.count)
+    else:
+        make = PieceMaker(seed, worker, source, reading).make
+        for piece in pieces:
+            tally.write(piece, make(piece))
     return CatalogRun(folder, source.num_rows, dict(tally.status))
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -87,30 +86,16 @@ def main() -> None:
             2,
         )
     except KeyboardInterrupt:
-        _interrupted(130)
+        _end(INTERRUPTED, 130)
     except SystemExit as end:
         if end.code in (130, 143):
-            _interrupted(end.code)
+            print(f"grainlight: {INTERRUPTED}", file=sys.stderr)
         raise
 
 
 def _end(message: str, status: int) -> NoReturn:
     print(f"grainlight: {message}", file=sys.stderr)
     raise SystemExit(status) from None
-
-
-def _interrupted(status: int) -> NoReturn:
-    """End at once, although threads may be at work: what they make is not wanted.
-
-    An interpreter that ends as usual waits for them, for a minute or more.
-    """
-    others = set(threading.enumerate()) - {threading.main_thread()}
-    if any(not thread.daemon for thread in others):
-        print(f"grainlight: {INTERRUPTED}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    _end(INTERRUPTED, status)
 
 
 def _watch_signals() -> None:

@@ -9,7 +9,6 @@ from grainlight.catalog import (
     CatalogSettings,
     Method,
     open_source,
-    run_alone,
     run_catalog,
 )
 from grainlight.cli.progress import progress_bar
@@ -55,7 +54,7 @@ def catalog(
         float | None, typer.Option(help="Sigmas that upper limits stand for.")
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="Pieces at a time, each in a thread of its own.")
+        int, typer.Option(min=1, help="Pieces at a time, each in a process of its own.")
     ] = 1,
     dask: Annotated[
         str | None,
@@ -68,11 +67,10 @@ def catalog(
     """Fit a table of any length, piece by piece.
 
     Every row gets quantiles, covariance, dust temperature, evidence, a status and a
-    verdict; a bad row has its reason. The results are the same, however many threads
-    or processes make them. Exit status: 0 if every row is vouched for, 1 if
-    some are not, 2 for bad input.
+    verdict; a bad row has its reason. The results are the same, however many processes
+    make them. Exit status: 0 if every row is vouched for, 1 if some are not, 2 for bad
+    input.
     """
-    run_alone()  # before JAX computes anything
     fit = FitSettings(prior=PriorChoice.read(prior), floor=floor)
     settings = CatalogSettings(fit, num_draws, rows, method)
     reading = {
