@@ -7,12 +7,11 @@ import time
 from dataclasses import replace
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 
 from grainlight.estimators import Kind, PhotometricLikelihood
-from grainlight.estimators.random_observing import Observing
+from grainlight.estimators.random_observing import Observing, observe_pool
 from grainlight.sampling.correction import CorrectionSettings, weigh_draws
 from grainlight.sampling.photometric_target import PhotometricTarget
 from grainlight.sampling.prior import PriorChoice
@@ -53,15 +52,13 @@ def observe(key, model, pool, **fixed):
     Conditions may be fixed by name; the others are drawn at random.
     """
     condition_key, measure_key = jr.split(key)
-    number = len(pool.redshift)
-    observing = Observing.of_bands(model.bands)
-    conditions = jax.jit(jax.vmap(observing.draw_conditions))(
-        jr.split(condition_key, number)
-    )
-    values = {name: jnp.full(number, value) for name, value in fixed.items()}
-    conditions = replace(conditions, **values)
-    data = jax.jit(jax.vmap(observing.measure))(
-        jr.split(measure_key, number), conditions, pool.magnitude, pool.redshift
+    data, conditions = observe_pool(
+        condition_key,
+        measure_key,
+        Observing.of_bands(model.bands),
+        pool.magnitude,
+        pool.redshift,
+        **fixed,
     )
     order = jnp.argsort(
         jnp.where(data.kind == Kind.missing, 3, data.kind), axis=1, stable=True

@@ -10,9 +10,12 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
 from grainlight.core import Status
 from grainlight.datasets import Dataset, Recipe, generate
+from grainlight.estimators.belonging import Belonging
+from grainlight.estimators.files import find_model
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.estimators.shell_rows import likelihood_data
 from grainlight.evaluation import GaussianPrediction, measure_reliability
@@ -81,3 +84,16 @@ def test_sn_2017eaw_has_a_posterior_that_is_not_to_be_trusted(model):
     trust = trust_of(fit)
     assert trust.verdict == "do not trust"
     assert any("does not fit" in fault for fault in trust.faults)
+
+
+@pytest.mark.parametrize(("shift", "belongs"), [(0.0, True), (-10.0, False)])
+def test_packaged_objects_are_seldom_called_unusual(shift, belongs):
+    """One half laid beside the other: at most 5 % below 5 %; more if improbable."""
+    whole = Belonging.load(find_model("ccsn-dust"))
+    parts = (whole.features, whole.fit, whole.density)
+    known = Belonging(*(part[::2] for part in parts), whole.prior)
+    others = zip(*(part[1::2] for part in parts), strict=True)
+    scores = [known.place(f, fit, density + shift) for f, fit, density in others]
+    assert kstest([one.fit for one in scores], "uniform").pvalue > 1e-4
+    flagged = np.mean([one.probability < 0.05 for one in scores])
+    assert (flagged < 0.065) == belongs  # of 1,729: 3 sigma

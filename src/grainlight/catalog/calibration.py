@@ -7,19 +7,16 @@ nearest. Fewer are asked for than of a posterior: two numbers are wanted of each
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Key
 
 from grainlight.catalog.worker import CatalogSettings, Worker
-from grainlight.core import ParameterError
-from grainlight.core.samples import SOUND_DRAWS, SOUND_SHAPE
+from grainlight.core import Certificate, ParameterError
 from grainlight.estimators import Kind, PhotometricData
 from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.belonging import (
@@ -27,7 +24,7 @@ from grainlight.estimators.belonging import (
     describe_conditions,
     log_volume,
 )
-from grainlight.estimators.random_observing import Conditions, Observing
+from grainlight.estimators.random_observing import Observing, observe_pool
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.photometry import Observation
 from grainlight.sampling.fit import POGSON, FitSettings
@@ -123,10 +120,12 @@ def _fit_piece(
 
 def _is_known(row: dict[str, Any], num_draws: int) -> bool:
     """Whether evidence and chi-squared of an object are known well enough."""
-    if row["log_evidence"] is None:
+    names = ("efficiency", "pareto_shape", "log_evidence")
+    efficiency, shape, log_evidence = (row[name] for name in names)
+    if None in (efficiency, shape, log_evidence):
         return False
-    effective = row["efficiency"] * num_draws
-    return effective >= SOUND_DRAWS and row["pareto_shape"] < SOUND_SHAPE
+    found = Certificate(row["rung"], efficiency, shape, num_draws, log_evidence)
+    return bool(np.isfinite(found.sound_evidence))
 
 
 def observe_at_random(
@@ -143,14 +142,13 @@ def observe_at_random(
     """
     pool_key, condition_key, measure_key = jr.split(key, 3)
     pool = draw_pool(pool_key, model, named_prior(prior), num)
-    observing = Observing.of_bands(model.bands)
-    conditions, data = _measure(
-        observing,
-        jr.split(condition_key, num),
-        jr.split(measure_key, num),
-        jnp.full(num, floor_mag),
+    data, conditions = observe_pool(
+        condition_key,
+        measure_key,
+        Observing.of_bands(model.bands),
         pool.magnitude,
         pool.redshift,
+        floor=floor_mag,
     )
     seen = jax.tree.map(lambda leaf: np.asarray(leaf, float), data)
     distance_error = np.asarray(conditions.distance_error, float)
@@ -158,25 +156,6 @@ def observe_at_random(
         _observation(model.bands, number, seen, distance_error[number])
         for number in range(num)
     ]
-
-
-@jax.jit
-def _measure(
-    observing: Observing,
-    condition_keys: Array,
-    measure_keys: Array,
-    floor: Array,
-    magnitude: Array,
-    redshift: Array,
-) -> tuple[Conditions, PhotometricData]:
-    def one(
-        first: Array, second: Array, floor: Array, magnitude: Array, redshift: Array
-    ) -> tuple[Conditions, PhotometricData]:
-        drawn = observing.draw_conditions(first)
-        drawn = replace(drawn, floor=floor)
-        return drawn, observing.measure(second, drawn, magnitude, redshift)
-
-    return jax.vmap(one)(condition_keys, measure_keys, floor, magnitude, redshift)
 
 
 def _observation(

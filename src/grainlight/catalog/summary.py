@@ -92,12 +92,7 @@ def describe_mixture(
 def describe_belonging(score: BelongingScore | None) -> dict[str, float | None]:
     """How usual an object is among simulated ones, as far as that is known."""
     given = BelongingScore(np.nan, np.nan) if score is None else score
-    numbers = {
-        "belonging": given.probability,
-        "belonging_fit": given.fit,
-        "belonging_density": given.density,
-    }
-    return {k: v if np.isfinite(v) else None for k, v in numbers.items()}
+    return {k: v if np.isfinite(v) else None for k, v in given.words().items()}
 
 
 def describe_certificate(certificate: Certificate | None) -> dict[str, Any]:

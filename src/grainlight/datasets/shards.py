@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from threading import get_native_id
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,8 +17,7 @@ def shard_path(folder: Path, shard: int) -> Path:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet, whole or not at all."""
-    # threads of one process may write the same shard, after an interrupt
-    partial = path.with_suffix(f".{os.getpid()}-{get_native_id()}.part")
+    partial = path.with_suffix(f".{os.getpid()}.part")
     pq.write_table(table, partial, compression="zstd")
     os.replace(partial, path)
 

@@ -10,8 +10,9 @@ $$ s = \ln Z + \sum_{i\ \rm detected} \ln \sqrt{2 \pi\, (\sigma_i^2 + f^2)} , $$
 with the errors $\sigma_i$ of asinh magnitudes and the floor $f$. What is usual depends
 on what was observed: an object is laid beside the simulations whose numbers of
 detections and limits, share of detections in the mid infrared and errors are nearest to
-its own. The share of these that fit as badly, or are as improbable, is a p-value,
-even between 0 and 1 for objects that the simulations make.
+its own. The share of these that fit as badly, or are as improbable, is a p-value. That
+of the density errs on the safe side: neighbors differ in their conditions, so that what
+belongs is called unusual less often than stated.
 
 Two p-values are two chances of a false alarm: twice the smaller one is the answer.
 """
@@ -50,6 +51,14 @@ class BelongingScore:
         """Chance of a score as small for an object that the simulations make."""
         known = [p for p in (self.fit, self.density) if np.isfinite(p)]
         return min(1.0, len(known) * min(known)) if known else float("nan")
+
+    def words(self) -> dict[str, float]:
+        """Plain numbers for a file; nan where one is not known."""
+        return {
+            "belonging": self.probability,
+            "belonging_fit": self.fit,
+            "belonging_density": self.density,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +104,23 @@ class Belonging:
         """
         if observation.num_detected == 0:
             return BelongingScore(np.nan, np.nan)
-        near = self._nearest(describe_conditions(observation, floor_mag))
         density = log_evidence + log_volume(observation, floor_mag)
+        features = describe_conditions(observation, floor_mag)
+        return self.place(features, predictive_probability, density)
+
+    def place(
+        self, features: Float[np.ndarray, " feature"], fit: float, density: float
+    ) -> BelongingScore:
+        """Shares of the simulations under the nearest conditions that are as unusual.
+
+        Args:
+            features: Conditions, as of `describe_conditions`.
+            fit: Posterior predictive probability of chi-squared.
+            density: Density in units of the errors [nat]; nan if it is not known.
+        """
+        near = self._nearest(features)
         return BelongingScore(
-            _share_below(self.fit[near], predictive_probability),
+            _share_below(self.fit[near], fit),
             _share_below(self.density[near], density),
         )
 

@@ -154,7 +154,8 @@ def _untrained(
     if start is None:
         return family.made_of.build(key, thesis_parameters(), *train.columns())
     settings = family.made_of.settings
-    flow = {name: settings[name] for name in FLOW_SETTINGS if name in settings}
+    known = (*FLOW_SETTINGS, "num_context", "num_draws")
+    flow = {name: settings[name] for name in known if name in settings}
     return FlowLikelihood.from_gaussian(key, start, **flow)
 
 

@@ -13,6 +13,7 @@ flux, or the posterior would know more than the likelihood, for which errors are
 The bands are those of one instrument or of all, three to all of these, rarely fewer.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -157,6 +158,48 @@ class Observing(AbstractConstant):
             redshift=redshift,
             has_limits=True,
         )
+
+
+def observe_pool(
+    condition_key: Key[Array, ""],
+    measure_key: Key[Array, ""],
+    observing: Observing,
+    magnitude: Float[Array, "object band"],
+    redshift: Float[Array, " object"],
+    **fixed: float,
+) -> tuple[PhotometricData, Conditions]:
+    """Observe many objects, each under conditions of its own.
+
+    Args:
+        condition_key: Draws the conditions.
+        measure_key: Draws the noise.
+        observing: Bands and sky.
+        magnitude: AB magnitudes at 10 Mpc, with the scatter of the model.
+        redshift: Redshifts.
+        **fixed: Conditions that are the same of all objects, by name.
+    """
+    number = redshift.size
+    drawn = _draw_all(observing, jr.split(condition_key, number))
+    same = {name: jnp.full(number, value) for name, value in fixed.items()}
+    conditions = replace(drawn, **same)
+    keys = jr.split(measure_key, number)
+    return _measure_all(observing, keys, conditions, magnitude, redshift), conditions
+
+
+@eqx.filter_jit
+def _draw_all(observing: Observing, keys: Key[Array, " object"]) -> Conditions:
+    return jax.vmap(observing.draw_conditions)(keys)
+
+
+@eqx.filter_jit
+def _measure_all(
+    observing: Observing,
+    keys: Key[Array, " object"],
+    conditions: Conditions,
+    magnitude: Float[Array, "object band"],
+    redshift: Float[Array, " object"],
+) -> PhotometricData:
+    return jax.vmap(observing.measure)(keys, conditions, magnitude, redshift)
 
 
 def _log_uniform(key: Key[Array, ""], low: float, high: float) -> Float[Array, ""]:

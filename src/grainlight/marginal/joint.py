@@ -26,7 +26,11 @@ from grainlight.core import ParameterError
 from grainlight.estimators import Support
 from grainlight.marginal.chains import Chains
 from grainlight.marginal.densities import Density
-from grainlight.marginal.joint_statistics import measure_joint, member_targets
+from grainlight.marginal.joint_statistics import (
+    mean_target,
+    measure_joint,
+    member_targets,
+)
 from grainlight.marginal.likelihood import Experiment
 from grainlight.marginal.measured import Measured
 from grainlight.marginal.statistics import evidence_of_weights
@@ -98,7 +102,7 @@ def combine(
     prior = _check(check_key, experiments, prior)
     table, log_proposal = _propose(key, experiments, prior, num_draws)
     members = member_targets(experiments, prior, table)
-    log_target = np.logaddexp.reduce(members, axis=1) - np.log(members.shape[1])
+    log_target = mean_target(members)
     log_weight = np.where(np.isfinite(log_target), log_target - log_proposal, -np.inf)
     found = evidence_of_weights(log_weight)
     if not np.isfinite(found.log_evidence.value):
@@ -192,7 +196,7 @@ def _propose(
     for number in range(_ROUNDS):
         table = np.concatenate(tables)
         members = member_targets(experiments, prior, table)
-        target = np.logaddexp.reduce(members, axis=1) - np.log(members.shape[1])
+        target = mean_target(members)
         log_weight = target - _mixture(proposals, table)
         if not np.any(np.isfinite(log_weight)):
             continue

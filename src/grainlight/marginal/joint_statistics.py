@@ -63,7 +63,7 @@ def measure_joint(
         log_proposal: Log-density that they were drawn from.
     """
     log_prior = prior.log_prob_table(table)
-    plain = _plain(_mean_of(members), log_prior, log_proposal)
+    plain = _plain(mean_target(members), log_prior, log_proposal)
     each = [_plain(column, log_prior, log_proposal) for column in members.T]
     found = JointStatistics(
         *(
@@ -90,7 +90,10 @@ def member_targets(
     return np.where(np.isfinite(once)[:, None] & np.isfinite(total), total, -np.inf)
 
 
-def _mean_of(members: np.ndarray) -> np.ndarray:
+def mean_target(
+    members: Float[np.ndarray, "draw member"],
+) -> Float[np.ndarray, " draw"]:
+    """Log of the mean over the members."""
     return np.logaddexp.reduce(members, axis=1) - np.log(members.shape[1])
 
 

@@ -17,7 +17,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from grainlight.core import Certificate, OutputExistsError, Status, status_name
-from grainlight.estimators.belonging import BelongingScore
 from grainlight.evaluation import (
     SedPrediction,
     Trust,
@@ -299,24 +298,13 @@ def _trust_words(trust: Trust) -> dict[str, Any]:
         "chi_squared": trust.chi_squared,
         "num_bands": trust.num_bands,
         "predictive_probability": trust.predictive_probability,
-        **_belonging_words(trust.belonging),
+        **({} if trust.belonging is None else trust.belonging.words()),
         **_certificate_words(trust.certificate),
     }
     # JSON knows no nan
     return {
         name: None if isinstance(word, float) and not np.isfinite(word) else word
         for name, word in words.items()
-    }
-
-
-def _belonging_words(score: BelongingScore | None) -> dict[str, float]:
-    """How usual the observation is; nothing if that is not known."""
-    if score is None:
-        return {}
-    return {
-        "belonging": score.probability,
-        "belonging_fit": score.fit,
-        "belonging_density": score.density,
     }
 
 
