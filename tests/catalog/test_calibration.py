@@ -7,6 +7,7 @@ import pytest
 from grainlight.catalog import calibrate_belonging, calibration, observe_at_random
 from grainlight.core import ParameterError
 from grainlight.estimators.belonging import FILE, Belonging
+from grainlight.estimators.files import WORDS
 from grainlight.estimators.shell_model import ShellModel
 
 
@@ -46,6 +47,9 @@ def pieces(monkeypatch):
 
 
 def test_it_goes_on_where_it_was_interrupted(model, tmp_path, pieces):
+    with pytest.raises(ParameterError, match="folder of your own"):
+        calibrate_belonging(jr.key(1), model, tmp_path, 900)
+    (tmp_path / WORDS).touch()
     with pytest.raises(KeyboardInterrupt):
         calibrate_belonging(jr.key(1), model, tmp_path, 900)
     assert not (tmp_path / FILE).exists()
@@ -57,7 +61,7 @@ def test_it_goes_on_where_it_was_interrupted(model, tmp_path, pieces):
     assert seen[-1] == (1000, 1000)
     assert len(found) == 400
     assert len(Belonging.load(tmp_path)) == 400
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert {path.name for path in tmp_path.iterdir()} == {FILE, WORDS}
 
 
 def test_a_model_without_an_amortized_posterior_is_refused(

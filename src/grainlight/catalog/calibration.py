@@ -24,6 +24,7 @@ from grainlight.estimators.belonging import (
     describe_conditions,
     log_volume,
 )
+from grainlight.estimators.files import WORDS
 from grainlight.estimators.random_observing import Observing, observe_pool
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.photometry import Observation
@@ -60,13 +61,18 @@ def calibrate_belonging(
         progress: Called with the objects finished and their number.
 
     Raises:
-        ParameterError: The model has no amortized posterior.
+        ParameterError: The model has no amortized posterior, or is not in this folder.
     """
     model = model.under(clumpy=False)
     if model.posterior is None:
         raise ParameterError(
             f"Expected a model with an amortized posterior; {model.name!r} has none. "
             "Make one with `grainlight amortize`."
+        )
+    if not (folder / WORDS).is_file():
+        raise ParameterError(
+            f"Expected the folder of the model, to write into; got {str(folder)!r}. "
+            "Copy a packaged model to a folder of your own first."
         )
     prior = model.posterior.prior
     parts = folder / PARTS
