@@ -74,10 +74,10 @@ def observe(key, model, pool, **fixed):
     return data, conditions
 
 
-def weigh(key, model, few, num_draws, *, time_it=False):
-    """Weighed draws of some objects, their target and the seconds an object."""
+def floor_target(model):
+    """The target of objects whose floors are part of their data."""
     choice = PriorChoice.read(model.posterior.prior)
-    target = FloorTarget(
+    return FloorTarget(
         PhotometricTarget(
             PhotometricLikelihood(model.likelihood, model.bands),
             choice.prior(model),
@@ -85,6 +85,11 @@ def weigh(key, model, few, num_draws, *, time_it=False):
         ),
         choice.parameters,
     )
+
+
+def weigh(key, model, few, num_draws, *, time_it=False):
+    """Weighed draws of some objects, their target and the seconds an object."""
+    target = floor_target(model)
     settings = CorrectionSettings(num_draws=num_draws, most_rounds=1)
     proposal = FloorProposal(model.posterior)
     if time_it:

@@ -25,7 +25,7 @@ def test_a_study_is_remade_and_a_rerun_resumes(
     monkeypatch.setattr(
         reproduction,
         "ChainPlan",
-        lambda draws, chains, sampler: few(50, 4, sampler=sampler),
+        lambda draws, chains, batch, sampler: few(50, 4, sampler=sampler),
     )
     out = tmp_path / "thesis"
     words = ("reproduce", "thesis", "--out", out, "--data", invented.folder)
@@ -70,9 +70,17 @@ def test_the_recipe_has_every_family_and_can_be_sized():
         assert {f"thesis-{kind}", f"thesis-{kind}*"} <= names
     assert {"thesis-standard", "dense", "flow", "flow*"} <= names
     assert {one.bands for one in recipe.runs} == {"all", "F", "random"}
-    small = recipe.sized(parents=500, minutes=1.0, objects=3, only=("flow",))
-    assert (small.parents, small.objects) == (500, 3)
+    small = recipe.sized(
+        parents=500,
+        minutes=1.0,
+        objects=3,
+        batch_size=64,
+        together=4,
+        only=("flow",),
+    )
+    assert (small.parents, small.objects, small.together) == (500, 3, 4)
     assert small.training.time_limit_s == 60
+    assert small.training.batch_size == 64
     assert [run.family for run in small.runs] == ["flow"]
     # what a family starts from is trained as well
     assert [one.name for one in small.families] == ["dense", "flow"]

@@ -95,5 +95,7 @@ def test_packaged_objects_are_seldom_called_unusual(shift, belongs):
     others = zip(*(part[1::2] for part in parts), strict=True)
     scores = [known.place(f, fit, density + shift) for f, fit, density in others]
     assert kstest([one.fit for one in scores], "uniform").pvalue > 1e-4
+    pvalue = kstest([one.density for one in scores], "uniform").pvalue
+    assert (pvalue > 1e-4) == belongs
     flagged = np.mean([one.probability < 0.05 for one in scores])
     assert (flagged < 0.065) == belongs  # of 1,729: 3 sigma

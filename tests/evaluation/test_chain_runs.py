@@ -4,13 +4,27 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from grainlight.core import ParameterError
+from grainlight.core import ParameterError, Parameters
 from grainlight.estimators.arrays import write_arrays
+from grainlight.evaluation import chain_runs
 from grainlight.evaluation.chain_quality import judge_chains
-from grainlight.evaluation.chain_runs import ChainRuns
+from grainlight.evaluation.chain_runs import ChainPlan, ChainRuns, run_chains
+from grainlight.simulators import SHELL_PARAMETERS
 
 FALSE_ALARM = 1e-6
 NAMES = ("mass", "radius")
+
+
+class OneMass:
+    """A target that is never evaluated."""
+
+    parameters = Parameters((SHELL_PARAMETERS["dust_mass"],))
+
+    def log_prior(self, scaled):
+        raise NotImplementedError
+
+    def log_likelihood(self, scaled, data):
+        raise NotImplementedError
 
 
 def write_runs(folder, width, num=200):
@@ -27,7 +41,7 @@ def write_runs(folder, width, num=200):
         status = np.array(["ok"] * (num // 2))
         status[0] = "not_converged"
         write_arrays(
-            folder / f"batch-{number:04d}.npz",
+            folder / f"batch-{number * num // 2:06d}.npz",
             {
                 "draws": draws,
                 "log_density": log_density(draws),
@@ -62,3 +76,33 @@ def test_chains_are_judged_by_the_truth(tmp_path, width, calibrated):
 def test_a_folder_without_batches_is_refused(tmp_path):
     with pytest.raises(ParameterError, match="batches"):
         ChainRuns.load(tmp_path, NAMES)
+
+
+def test_a_run_goes_on_in_batches_of_another_size(tmp_path, monkeypatch):
+    done = []
+
+    def one_batch(key, target, data, truth, plan):
+        done.append(truth[:, 0].tolist())
+        rows = len(truth)
+        return {
+            "draws": np.zeros((rows, 1, 1)),
+            "log_density": np.zeros((rows, 1)),
+            "truth_density": np.zeros(rows),
+            "truth": np.asarray(truth),
+            "status": np.full(rows, "ok"),
+            "seconds": np.ones(rows),
+        }
+
+    monkeypatch.setattr(chain_runs, "_run_batch", one_batch)
+    target = OneMass()
+    truth = np.arange(7.0)[:, None]
+
+    def run(num, batch, **limits):
+        plan = ChainPlan(batch=batch)
+        some = truth[:num]
+        return run_chains(jr.key(0), target, (some,), some, tmp_path, plan, **limits)
+
+    assert len(run(3, 3)) == 3
+    assert run(7, 2).truth[:, 0].tolist() == truth[:, 0].tolist()
+    assert done == [[0, 1, 2], [3, 4], [5, 6]]
+    assert len(run(7, 1, most_seconds=0)) == 7

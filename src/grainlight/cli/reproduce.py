@@ -32,6 +32,12 @@ def reproduce(
             min=0.0, help="Minutes after which a run begins no batch; 0: none at all."
         ),
     ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=8, help="Rows of a training step.")
+    ] = None,
+    together: Annotated[
+        int | None, typer.Option(min=1, help="Objects that are sampled together.")
+    ] = None,
     family: Annotated[
         list[str] | None, typer.Option(help="Only this family; may be repeated.")
     ] = None,
@@ -45,6 +51,8 @@ def reproduce(
         minutes=minutes,
         objects=objects,
         chain_minutes=chain_minutes,
+        batch_size=batch_size,
+        together=together,
         only=tuple(family or ()),
     )
     made = remake(recipe, out, data, progress_bar, workers=workers)

@@ -10,9 +10,10 @@ $$ s = \ln Z + \sum_{i\ \rm detected} \ln \sqrt{2 \pi\, (\sigma_i^2 + f^2)} , $$
 with the errors $\sigma_i$ of asinh magnitudes and the floor $f$. What is usual depends
 on what was observed: an object is laid beside the simulations whose numbers of
 detections and limits, share of detections in the mid infrared and errors are nearest to
-its own. The share of these that fit as badly, or are as improbable, is a p-value. That
-of the density errs on the safe side: neighbors differ in their conditions, so that what
-belongs is called unusual less often than stated.
+its own. The share of these that fit as badly, or are as improbable, is a p-value. The
+density depends so much on the conditions that the neighbors' own differences count: it
+is compared after a fit to their conditions, straight lines and squares, is taken off
+(regression adjustment: Beaumont, Zhang & Balding 2002, Genetics 162, 2025).
 
 Two p-values are two chances of a false alarm: twice the smaller one is the answer.
 """
@@ -118,16 +119,13 @@ class Belonging:
             fit: Posterior predictive probability of chi-squared.
             density: Density in units of the errors [nat]; nan if it is not known.
         """
-        near = self._nearest(features)
+        spread = np.maximum(self.features.std(axis=0), 1e-6)
+        apart = (self.features - features) / spread
+        near = np.argpartition(np.sum(apart**2, axis=1), NEIGHBORS - 1)[:NEIGHBORS]
         return BelongingScore(
             _share_below(self.fit[near], fit),
-            _share_below(self.density[near], density),
+            _share_below(_adjusted(apart[near], self.density[near]), density),
         )
-
-    def _nearest(self, features: Float[np.ndarray, " feature"]) -> np.ndarray:
-        spread = np.maximum(self.features.std(axis=0), 1e-6)
-        away = np.sum(((self.features - features) / spread) ** 2, axis=1)
-        return np.argpartition(away, NEIGHBORS - 1)[:NEIGHBORS]
 
     def save(self, folder: Path) -> None:
         """Write into the folder of a model."""
@@ -153,6 +151,20 @@ class Belonging:
             ) from error
         numbers = (np.asarray(part, float) for part in (features, fit, density))
         return cls(*numbers, str(prior))
+
+
+def _adjusted(
+    apart: Float[np.ndarray, "sim feature"], density: Float[np.ndarray, " sim"]
+) -> Float[np.ndarray, " sim"]:
+    """Densities as they would be under the conditions of the object, by least squares.
+
+    Args:
+        apart: Conditions less those of the object.
+        density: Densities of the simulations.
+    """
+    design = np.concatenate([apart, apart**2], axis=1)
+    slopes = np.linalg.lstsq(design - design.mean(axis=0), density, rcond=None)[0]
+    return density - design @ slopes
 
 
 def _share_below(known: np.ndarray, value: float) -> float:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +20,10 @@ from jaxtyping import Array, Float, Key
 from grainlight.core import ParameterError, Samples, status_name
 from grainlight.estimators.arrays import read_arrays, write_arrays
 from grainlight.evaluation.draws import log_posteriors, thin_draws
-from grainlight.sampling.family import ExactData, FamilyTarget
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.run import sample_posterior
 from grainlight.sampling.settings import Settings
+from grainlight.sampling.target import Target
 
 KEPT = 400  # draws of an object
 FIELDS = ("draws", "log_density", "truth_density", "truth", "status", "seconds")
@@ -101,8 +102,8 @@ class ChainPlan:
 
 def run_chains(
     key: Key[Array, ""],
-    target: FamilyTarget,
-    data: ExactData,
+    target: Target,
+    data: Any,
     truth: Float[np.ndarray, "object param"],
     folder: Path,
     plan: ChainPlan,
@@ -113,9 +114,9 @@ def run_chains(
     """Chains of every object from starts all over the prior; a rerun resumes.
 
     Args:
-        key: Random key; a batch depends on it and on its number.
+        key: Random key; a batch depends on it and on its first object.
         target: Prior and likelihood.
-        data: Magnitudes and redshifts of the objects.
+        data: A pytree of arrays whose leading axis counts the objects.
         truth: True scaled parameters of the target: looked at only afterwards.
         folder: Where batches are kept.
         plan: How it is done.
@@ -127,23 +128,28 @@ def run_chains(
     """
     folder.mkdir(parents=True, exist_ok=True)
     started, total = time.monotonic(), len(truth)
-    for number, start in enumerate(range(0, total, plan.batch)):
-        path = folder / f"batch-{number:04d}.npz"
-        if path.exists() or time.monotonic() - started >= most_seconds:
+    start = 0
+    while start < total:
+        path = folder / f"batch-{start:06d}.npz"
+        if path.exists():  # it may be of another size than those to come
+            start += len(read_arrays(path)["truth"])
             continue
+        if time.monotonic() - started >= most_seconds:
+            break
         rows = slice(start, min(start + plan.batch, total))
         some = jax.tree.map(lambda leaf, r=rows: jnp.asarray(leaf[r]), data)
-        arrays = _run_batch(jr.fold_in(key, number), target, some, truth[rows], plan)
+        arrays = _run_batch(jr.fold_in(key, start), target, some, truth[rows], plan)
         write_arrays(path, arrays)
+        start = rows.stop
         if progress is not None:
-            progress(rows.stop, total)
+            progress(start, total)
     return ChainRuns.load(folder, target.parameters.names)
 
 
 def _run_batch(
     key: Key[Array, ""],
-    target: FamilyTarget,
-    data: ExactData,
+    target: Target,
+    data: Any,
     truth: Float[np.ndarray, "object param"],
     plan: ChainPlan,
 ) -> dict[str, np.ndarray]:

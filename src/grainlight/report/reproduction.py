@@ -50,7 +50,8 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 PRIOR_TRAINING = TrainingSettings(batch_size=512, num_epochs=60)
 PRIOR_SHARE = 0.5  # of the time limit of a network
 #: Particles and steps of the annealed start: as few as still reach the posterior.
-SAMPLER = Settings(num_particles=128, stage_sweeps=8, chunk_size=16)
+SAMPLER = Settings(num_particles=128, stage_sweeps=8)
+BATCH = 32  # objects whose chains are written together, if not more run together
 
 Show = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
@@ -252,7 +253,12 @@ class _Stages:
         visible = tuple(saved.meta["visible"])
         target = run_target(run, visible, saved, self.prior(visible, rows))
         num = recipe.num_objects(run, len(test))
-        plan = ChainPlan(recipe.num_draws, recipe.num_chains, sampler=SAMPLER)
+        plan = ChainPlan(
+            recipe.num_draws,
+            recipe.num_chains,
+            batch=max(BATCH, recipe.together),
+            sampler=replace(SAMPLER, chunk_size=recipe.together),
+        )
         with self.show(f"chains of {run.name}") as progress:
             return run_chains(
                 self.key(run.name),

@@ -54,6 +54,7 @@ class ReproductionRecipe:
         num_draws: Draws of each chain.
         num_chains: Chains of each object.
         chain_seconds: No batch of a run is begun later than this [s].
+        together: Objects of a run that are sampled together.
         families: Members of the family of estimators.
         runs: Chains.
     """
@@ -69,6 +70,7 @@ class ReproductionRecipe:
     families: tuple[Family, ...]
     runs: tuple[Run, ...]
     chain_seconds: float = float("inf")
+    together: int = 16
 
     @classmethod
     def named(cls, name: str) -> "ReproductionRecipe":
@@ -106,6 +108,8 @@ class ReproductionRecipe:
         minutes: float | None = None,
         objects: int | None = None,
         chain_minutes: float | None = None,
+        batch_size: int | None = None,
+        together: int | None = None,
         only: tuple[str, ...] = (),
     ) -> "ReproductionRecipe":
         """The same in another size; what is none stays.
@@ -115,18 +119,25 @@ class ReproductionRecipe:
             minutes: Time limit of a network [minutes].
             objects: Test objects.
             chain_minutes: Time after which a run begins no batch [minutes].
+            batch_size: Rows of a training step.
+            together: Objects of a run that are sampled together.
             only: Names of the families to keep.
         """
         changed = self
         if parents is not None:
             changed = replace(changed, parents=parents)
         if minutes is not None:
-            training = replace(self.training, time_limit_s=60 * minutes)
+            training = replace(changed.training, time_limit_s=60 * minutes)
             changed = replace(changed, training=training)
         if objects is not None:
             changed = replace(changed, objects=objects)
         if chain_minutes is not None:
             changed = replace(changed, chain_seconds=60 * chain_minutes)
+        if batch_size is not None:
+            training = replace(changed.training, batch_size=batch_size)
+            changed = replace(changed, training=training)
+        if together is not None:
+            changed = replace(changed, together=together)
         return changed._only(only) if only else changed
 
     def num_objects(self, run: Run, available: int) -> int:

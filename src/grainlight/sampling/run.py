@@ -175,7 +175,7 @@ def _first_run(
 ) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     num_objects = keys.shape[0]
-    for chunk in _chunks(range(num_objects), plan.settings.chunk_size):
+    for chunk in _chunks(range(num_objects), plan.settings.together):
         some_keys, some_data = keys[chunk], _take(data, chunk)
         near = None if start is None else start[chunk]
         launch = _launch(some_keys, target, some_data, plan, near)
@@ -200,7 +200,7 @@ def _run_again(
     """Run objects that failed once more, longer; `outcomes` is brought up to date."""
     growth = plan.settings.retry_factor**attempt
     steps = jnp.asarray(plan.settings.steps_per_draw * growth)
-    for chunk in _chunks(again, plan.settings.retry_chunk_size):
+    for chunk in _chunks(again, plan.settings.together_again):
         old = _stack([outcomes[i].launch for i in chunk])
         last = _stack([outcomes[i].chain.y for i in chunk])
         some = _take(data, chunk)

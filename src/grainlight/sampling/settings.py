@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+import jax
+
 from grainlight.core import RangeError
 
 #: How often a step is a difference; the mixture and its regions share the rest.
 DIFFERENCE_FRACTION = 0.1
+#: Objects run together, at first and in a new run: on processors, on a GPU.
+CHUNKS = {"first": (32, 256), "again": (8, 128)}
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,10 @@ class Settings:
         mixture_fraction: How often the mixture proposes a draw, not a step; 0 to 0.9.
         steps_per_draw: Metropolis steps between two recorded draws.
         burn_fraction: Draws made before the first recorded one, relative to those.
-        chunk_size: Objects run together.
+        chunk_size: Objects run together; none for 32 on processors, 256 on a GPU.
         num_retries: How often an object that fails the gate is run again.
         retry_factor: Lengthening of each new run.
-        retry_chunk_size: Objects run together in a new run.
+        retry_chunk_size: Objects run together in a new run; none for 8, or 128.
         nuts_warmup: Adaptation steps of NUTS.
         nuts_doublings: Most doublings of a NUTS trajectory.
     """
@@ -45,10 +49,10 @@ class Settings:
     mixture_fraction: float = 0.5
     steps_per_draw: int = 6
     burn_fraction: float = 0.1
-    chunk_size: int = 32
+    chunk_size: int | None = None
     num_retries: int = 4
     retry_factor: int = 2
-    retry_chunk_size: int = 8
+    retry_chunk_size: int | None = None
     nuts_warmup: int = 500
     nuts_doublings: int = 8
 
@@ -59,3 +63,18 @@ class Settings:
                 f"Expected a mixture_fraction from 0 to {largest:g}, which leaves room "
                 f"for steps by differences; got {self.mixture_fraction:g}."
             )
+
+    @property
+    def together(self) -> int:
+        """Objects run together, on what there is."""
+        return _chunk("first") if self.chunk_size is None else self.chunk_size
+
+    @property
+    def together_again(self) -> int:
+        """Objects run together in a new run, on what there is."""
+        chosen = self.retry_chunk_size
+        return _chunk("again") if chosen is None else chosen
+
+
+def _chunk(run: str) -> int:
+    return CHUNKS[run][jax.default_backend() != "cpu"]

@@ -1,0 +1,222 @@
+"""Where objects end on the ladder, what each rung costs, and whether rungs agree.
+
+    python benchmarks/ladder.py --objects 2000 --chains 100 --out results/ladder
+
+Objects are those of `amortized.py`: drawn from prior and likelihood of the model, and
+observed at random. Of all: the rung that answered, the status, seconds of each rung,
+and the calibration of what was answered (ranks, coverage). Of the first `--chains`
+objects: chains from the prior, whatever the ladder said, and a classifier that tells
+draws of the network, and those of the ladder, from those of the chains (C2ST; 0.5 if it
+cannot), with a control: two halves of the chains. Batches are kept: the same command
+goes on where it was stopped.
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from mock_photometry import FloorProposal, floor_target, observe
+
+from grainlight.core import status_name
+from grainlight.estimators.amortized_training import draw_pool
+from grainlight.estimators.shell_model import ShellModel
+from grainlight.evaluation import Ranks, measure_coverage
+from grainlight.evaluation.two_sample import classify_samples
+from grainlight.sampling.correction import CorrectionSettings
+from grainlight.sampling.gate import Gate
+from grainlight.sampling.ladder import Climb, climb
+from grainlight.sampling.run import sample_posterior
+from grainlight.sampling.settings import Settings
+from grainlight.simulators import SHELL_PARAMETERS, named_prior
+
+BATCH = 250  # objects that climb together
+CHAINED = 100  # objects whose chains run together
+KEPT = 399  # draws of an object that are ranked
+LEVELS = (0.16, 0.5, 0.84)
+RUNGS = ("corrected", "refined", "guided", "sampled")
+
+
+def climb_batch(key, target, proposal, some, settings):
+    """What the ladder makes of a batch, as arrays."""
+    count = len(jax.tree.leaves(some)[0])
+    usable = np.ones(count, bool)
+    plan = Climb(1000, 4, Gate(), settings, CorrectionSettings())
+    began, cpu = time.monotonic(), time.process_time()
+    found = climb(key, target, proposal, some, usable, plan)
+    wall, cpu = time.monotonic() - began, time.process_time() - cpu
+    scaled = [np.asarray(target.parameters.scale(one.theta), float) for one in found]
+    generator = np.random.default_rng(0)
+    draws = [one[generator.choice(len(one), KEPT, replace=False)] for one in scaled]
+    return {
+        "rung": np.array([one.certificate.rung for one in found]),
+        "status": np.array([status_name(one.status) for one in found]),
+        "efficiency": np.array([one.certificate.efficiency for one in found]),
+        "effective": np.array([one.certificate.num_effective for one in found]),
+        "draws": np.stack(draws).astype(np.float32),
+        "wall": np.full(count, wall / count),
+        "cpu": np.full(count, cpu / count),
+    }
+
+
+def chain_batch(key, target, proposal, some, settings):
+    """Chains from the prior and draws of the network, of a batch, as arrays."""
+    count = len(jax.tree.leaves(some)[0])
+    began, cpu = time.monotonic(), time.process_time()
+    chains = sample_posterior(key, target, some, settings=settings)
+    wall, cpu = time.monotonic() - began, time.process_time() - cpu
+    keys = jr.split(jr.fold_in(key, 1), count)
+    raw = jax.jit(jax.vmap(lambda k, one: proposal.draw(k, 1000, one).theta))(
+        keys, some
+    )
+    scaled = [np.asarray(target.parameters.scale(one.theta), float) for one in chains]
+    return {
+        "status": np.array([status_name(one.status) for one in chains]),
+        "draws": np.stack([one[::4] for one in scaled]).astype(np.float32),
+        "network": np.asarray(raw, np.float32),
+        "wall": np.full(count, wall / count),
+        "cpu": np.full(count, cpu / count),
+    }
+
+
+def in_batches(folder, number, size, one_batch):
+    """Arrays of all batches; those that a folder has are read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for place, start in enumerate(range(0, number, size)):
+        path = folder / f"batch-{place:04d}.npz"
+        if not path.exists():
+            arrays = one_batch(place, slice(start, min(start + size, number)))
+            whole = path.with_suffix(".part")
+            with whole.open("wb") as file:
+                np.savez(file, **arrays)
+            whole.replace(path)
+        with np.load(path) as saved:
+            parts.append(dict(saved))
+        last = parts[-1]
+        print(
+            f"{folder.name}: {min(start + size, number)} of {number}, "
+            f"{Counter(last['status'].tolist())}, {last['wall'][0]:.2f} s an object",
+            flush=True,
+        )
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def describe_ladder(found, truth):
+    """Shares of the rungs and the calibration of all answers."""
+    number, names = len(truth), SHELL_PARAMETERS.names
+    fine = found["status"] == "ok"
+    below = found["draws"][fine] < truth[fine, None]
+    coverage = measure_coverage(below.mean(axis=1), names)
+    ranks = Ranks(names, below.sum(axis=1), KEPT)
+    return {
+        "objects": number,
+        "ok": float(fine.mean()),
+        "rungs": {name: float(np.mean(found["rung"] == name)) for name in RUNGS},
+        "statuses": Counter(found["status"].tolist()),
+        "cpu_seconds_an_object": float(found["cpu"].mean()),
+        "wall_seconds_an_object": float(found["wall"].mean()),
+        "coverage_gap": {
+            f"{level:g}": float(np.abs(row - level).max())
+            for level, row in zip(coverage.level, coverage.fraction, strict=True)
+        },
+        "rank_pvalue": float(ranks.adjusted_pvalue.min()),
+    }
+
+
+def compare(key, chains, ladder):
+    """C2ST of network and ladder beside chains that passed, and of their halves."""
+    tests = {"network": [], "ladder": [], "control": []}
+    apart = []
+    for i in np.flatnonzero(chains["status"] == "ok"):
+        exact = chains["draws"][i]
+        mine = ladder["draws"][i]
+        pairs = {
+            "network": (chains["network"][i], exact),
+            "ladder": (np.unique(mine, axis=0), exact),
+            "control": (exact[::2], exact[1::2]),
+        }
+        for place, (name, pair) in enumerate(pairs.items()):
+            one = jr.fold_in(jr.fold_in(key, int(i)), place)
+            tests[name].append(classify_samples(one, *pair).accuracy)
+        gap = np.quantile(mine, LEVELS, axis=0) - np.quantile(exact, LEVELS, axis=0)
+        apart.append(np.abs(gap / exact.std(axis=0)).max())
+    return {
+        "objects": len(apart),
+        "statuses": Counter(chains["status"].tolist()),
+        "cpu_seconds_a_chain_object": float(chains["cpu"].mean()),
+        "wall_seconds_a_chain_object": float(chains["wall"].mean()),
+        "c2st": {
+            name: {
+                "median": float(np.median(one)),
+                "mean": float(np.mean(one)),
+                "tenth": np.quantile(one, [0.1, 0.9]).tolist(),
+            }
+            for name, one in tests.items()
+        },
+        "median_quantile_gap_sd": float(np.median(apart)),
+    }
+
+
+def arguments():
+    """What is asked for."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--model", default="ccsn-dust")
+    words.add_argument("--objects", type=int, default=2000)
+    words.add_argument("--chains", type=int, default=100)
+    words.add_argument("--batch", type=int, default=BATCH)
+    words.add_argument("--together", type=int, help="objects whose chains run together")
+    words.add_argument("--only", choices=("climb", "chains"), help="do no other part")
+    words.add_argument("--seed", type=int, default=77)
+    words.add_argument("--out", type=Path, default=Path("results/ladder"))
+    return words.parse_args()
+
+
+def main() -> None:
+    """Measure, print and save."""
+    given = arguments()
+    given.out.mkdir(parents=True, exist_ok=True)
+    model = ShellModel.load(given.model).under(clumpy=False)
+    keys = jr.split(jr.key(given.seed), 6)
+    pool_key, key = jr.split(keys[0])
+    pool = draw_pool(pool_key, model, named_prior(model.posterior.prior), 20_000)
+    data, conditions = observe(key, model, pool)
+    objects = (data, conditions.floor)
+    target, proposal = floor_target(model), FloorProposal(model.posterior)
+    settings = Settings(chunk_size=given.together, retry_chunk_size=given.together)
+
+    def some(rows):
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], objects)
+
+    def one_climb(place, rows):
+        one = jr.fold_in(keys[3], place)
+        return climb_batch(one, target, proposal, some(rows), settings)
+
+    def one_chain(place, rows):
+        one = jr.fold_in(keys[5], place)
+        return chain_batch(one, target, proposal, some(rows), settings)
+
+    path = given.out / "ladder.json"
+    result = {"model": given.model, "identity": model.identity, "seed": given.seed}
+    result["device"] = jax.devices()[0].device_kind
+    truth = np.asarray(pool.theta, np.float32)[: given.objects]
+    if given.only != "chains":
+        found = in_batches(given.out / "climbed", given.objects, given.batch, one_climb)
+        result["ladder"] = describe_ladder(found, truth)
+        print(json.dumps(result["ladder"], indent=1), flush=True)
+        path.write_text(json.dumps(result, indent=1))
+    if given.only != "climb":
+        chains = in_batches(given.out / "chains", given.chains, CHAINED, one_chain)
+    if given.only is None:
+        result["agreement"] = compare(keys[4], chains, found)
+        print(json.dumps(result["agreement"], indent=1), flush=True)
+        path.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
