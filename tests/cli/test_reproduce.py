@@ -47,6 +47,15 @@ def test_a_study_is_remade_and_a_rerun_resumes(
     assert "Name another folder" in error
 
 
+@pytest.mark.slow
+def test_the_direct_posterior_alone_can_be_remade(grainlight, invented, tmp_path):
+    words = ("reproduce", "thesis", "--out", tmp_path / "thesis", *SIZE)
+    words += ("--data", invented.folder, "--family", "thesis-standard")
+    status, shown, error = grainlight(*words)
+    assert status == 0, error
+    assert "thesis-standard" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -9,9 +9,9 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from grainlight.core import RangeError, Status
+from grainlight.core import RangeError, Samples, Status
 from grainlight.estimators import PosteriorDraws
-from grainlight.sampling import Gate, Settings
+from grainlight.sampling import Gate, Settings, ladder
 from grainlight.sampling.correction import CorrectionSettings, certify, weigh_draws
 from grainlight.sampling.ladder import Climb, climb
 from grainlight.simulators import ConjugateGaussian, Gaussian
@@ -25,6 +25,13 @@ EXACT = ConjugateGaussian(
 X = np.array([[2.0, 0.5, 4.0], [1.0, 1.5, 5.0], [0.0, 1.0, 2.0]])
 QUICK = Settings(num_retries=1, num_particles=64, refine_rounds=4, archive_size=1024)
 PLAN = Climb(1_000, 4, Gate(rhat=1.05), QUICK, CorrectionSettings(adapt_rounds=0))
+SAMPLED = Samples(
+    theta=jnp.zeros((8, 2)),
+    log_weight=jnp.zeros(8),
+    status=Status.ok,
+    parameters=EXACT.parameters,
+    num_chains=4,
+)
 
 
 def normal(gaussian):
@@ -172,3 +179,27 @@ def test_each_object_is_answered_by_the_first_rung_that_can():
         assert np.all(np.abs(draws.std(axis=0) / sd - 1) < 5.3 / np.sqrt(800))
         # and the proposal of the second object would not do
         assert not np.all(np.abs(0.4 * sd / sd - 1) < 5.3 / np.sqrt(800))
+
+
+def test_a_mixture_that_fails_is_followed_by_one_of_twice_the_size(monkeypatch):
+    tried = []
+
+    def adapt(key, target, data, weighed, settings):
+        """The larger mixture mends the first object; the others stay as they are."""
+        assert len({len(weighed), *(leaf.shape[0] for leaf in data.values())}) == 1
+        tried.append((len(weighed), settings.num_components, settings.adapt_draws))
+        mended = settings.num_components == 8
+        return [
+            replace(one, passed=mended and place == 0)
+            for place, one in enumerate(weighed)
+        ]
+
+    monkeypatch.setattr(ladder, "adapt_draws", adapt)
+    monkeypatch.setattr(ladder, "_chains", lambda *given: [SAMPLED] * 2)
+    correction = CorrectionSettings(adapt_draws=1024, num_components=4, most_rounds=1)
+    plan = replace(PLAN, correction=correction)
+    data = given([0.4, 0.4, 0.4], [1.0, 1.0, 1.0])
+    samples = climb(jr.key(3), Linear(), Widened(), data, np.ones(3, bool), plan)
+    assert tried == [(3, 4, 1024), (3, 8, 2048)]
+    assert samples[0].theta.shape == (4_000, 2)
+    assert samples[1].theta is samples[2].theta is SAMPLED.theta

@@ -25,6 +25,7 @@ from grainlight.report.thesis_figures import (
     draw_training,
 )
 from grainlight.report.thesis_tables import (
+    STANDARD,
     ParameterErrors,
     compare_with_standard,
     judged_runs,
@@ -91,8 +92,9 @@ def _figures(
     yield "losses", draw_losses(made.judged)
     yield "errors", draw_errors(made.judged)
     yield "reliability", draw_reliability(made.judged)
-    yield "covariances", draw_covariances(made.judged)
-    yield "correlations", draw_correlation(made.judged)
+    if set(made.judged) != {STANDARD}:
+        yield "covariances", draw_covariances(made.judged)
+        yield "correlations", draw_correlation(made.judged)
     yield "redshifts", draw_redshifts(ThesisRows.load(made.folder / "rows-train.npz"))
     if quality:
         yield "density-ranks", draw_density_ranks(quality)

@@ -3,10 +3,12 @@
 1. *Corrected*: amortized draws, weighed by likelihood and prior. They are the answer
    if they are worth enough and their largest weights are tame (Pareto k-hat).
 2. *Refined*: where they are not, a mixture learns the posterior from them in a few
-   rounds (`adaptive`); its own weighed draws are judged in the same way.
-3. *Guided*: chains whose proposals are learned from such draws, half as they came, half
-   by truncated weight, and which start from the draws as they came: these are wider
-   than the posterior. Where next to none of them has weight this would not be sound.
+   rounds (`adaptive`); its own weighed draws are judged in the same way. Where they
+   fail too, a mixture of twice as many components learns from twice as many draws.
+3. *Guided*: chains whose proposals are learned from the best draws so far, half as they
+   came, half by truncated weight, and which start from the draws as they came: these
+   are wider than the posterior. Where next to none of them has weight this would not
+   be sound.
 4. *Sampled*: chains from the prior, for what fails the gate there, and wherever the
    amortized posterior does not apply.
 
@@ -39,6 +41,8 @@ from grainlight.sampling.target import Target
 
 #: Weights count at most this many times their mean when chains are guided by them.
 TRUNCATION = 64.0
+#: Components and draws of the mixtures tried in turn, in units of the settings.
+REFINEMENTS = (1, 2)
 #: Effective draws below which the amortized ones do not show where the posterior is.
 LEAST_SOUND = 5.0
 
@@ -86,8 +90,10 @@ def climb(
     keys = jr.split(key, 5)
     number = usable.size
     known = _weighed(keys[0], target, proposal, data, np.flatnonzero(usable), plan)
+    for factor in REFINEMENTS:
+        refine_key = jr.fold_in(keys[4], factor)
+        known |= _refined(refine_key, target, data, known, plan, factor)
     answers = {i: one for i, one in known.items() if one.passed}
-    answers |= _refined(keys[4], target, data, known, plan)
     done = {
         i: _drawn(jr.fold_in(keys[1], i), target, one, plan)
         for i, one in answers.items()
@@ -140,15 +146,25 @@ def _refined(
     data: Any,
     known: dict[int, Weighed],
     plan: Climb,
+    factor: int,
 ) -> dict[int, Weighed]:
-    """Draws of a mixture that passed, of objects whose amortized ones did not."""
+    """Draws of mixtures that are better than those that did not pass."""
     left = [i for i, one in known.items() if not one.passed and one.is_finite]
     if not left or plan.correction.adapt_rounds == 0:
         return {}
     some = _take(data, np.array(left))
     before = [known[i] for i in left]
-    found = adapt_draws(key, target, some, before, plan.correction)
-    return {i: one for i, one in zip(left, found, strict=True) if one.passed}
+    settings = replace(
+        plan.correction,
+        adapt_draws=factor * plan.correction.adapt_draws,
+        num_components=factor * plan.correction.num_components,
+    )
+    found = adapt_draws(key, target, some, before, settings)
+    return {
+        i: new
+        for i, old, new in zip(left, before, found, strict=True)
+        if new.passed or new.certificate.num_effective > old.certificate.num_effective
+    }
 
 
 def _take(data: Any, members: np.ndarray) -> Any:
