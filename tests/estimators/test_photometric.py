@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import equinox as eqx
@@ -22,6 +23,7 @@ from grainlight.photometry import Observation, luptitude
 BANDS = tuple(f"JWST/MIRI.{name}" for name in ("F560W", "F770W", "F1000W", "F1500W"))
 POGSON = 2.5 / np.log(10)
 SCALED = jnp.array([0.2, -0.4])
+TOLERANCE = 0.3  # nats
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +271,27 @@ def test_observations_that_do_not_fit(observation, settings, error):
 def test_a_likelihood_names_all_its_bands(likelihood):
     with pytest.raises(BandMismatchError, match="Expected the 4 bands"):
         PhotometricLikelihood(likelihood.model, BANDS[:3])
+
+
+@pytest.mark.parametrize("offset", [-2.5, 0.0, 2.5])
+@pytest.mark.parametrize("depth", [0.1, 1.0, 20.0])
+def test_a_wrong_distance_agrees_with_the_integral(log_prob, expected, offset, depth):
+    """Distances wrong by more than asinh magnitudes are straight for."""
+    mean, _ = expected
+    usual = flux_of(mean)
+    flux = flux_of(mean + offset) + np.array([0.4, -0.3, 0.2, 0.1]) * depth * usual
+    data = single(observe(flux, depth * usual, distance_err=1e-3))
+    wide = replace(data, distance_modulus_error=jnp.asarray(1.5))
+    grid = np.linspace(-6, 6, 601)
+    given = np.array(
+        [
+            float(
+                log_prob(
+                    replace(data, distance_modulus=data.distance_modulus + one), SCALED
+                )
+            )
+            for one in grid
+        ]
+    )
+    exact = logsumexp(given + norm.logpdf(grid, 0, 1.5)) + np.log(grid[1] - grid[0])
+    assert float(log_prob(wide, SCALED)) == pytest.approx(exact, abs=TOLERANCE)

@@ -15,7 +15,10 @@ $$ x = 31.4 - a \, [ \mathrm{asinh}(F / 2 b) + \ln b ], \qquad
    s = \frac{a \sigma}{\sqrt{F_{\rm obs}^2 + 4 b^2}} , $$
 
 $x_{\rm obs} \sim N(x(m + \mu),\, D M D + \mathrm{diag}(s^2))$ with $D$ at the model
-flux.
+flux. A distance may be wrong by more than the bend of $x(m)$ allows: model fluxes are
+those at the most probable offset $\delta_\star$ of all magnitudes, found by a few steps
+of Gauss and Newton without correlations of the model scatter, and the expectation is
+that of the tangent there, $x(m + \mu + \delta_\star) - D\, \delta_\star$.
 
 A *limit* $F_l$ with flux noise $\sigma$ contributes the probability that a flux below
 it is measured, given the detections. These leave the magnitude of the band Gaussian
@@ -65,6 +68,8 @@ Magnitudes = GaussianLikelihood | ClumpyLikelihood | VariationalLikelihood
 SOFTENING = 3.0
 #: Tangents tried on the way to the most probable magnitude of a limit.
 NUM_TANGENTS = 3
+#: Steps on the way to the most probable error of the distance, and the longest [mag].
+NUM_OFFSETS, LONGEST_OFFSET = 4, 1.0
 #: Five per cent of flux [mag].
 FIVE_PER_CENT = 2.5 / float(np.log(10)) * 0.05
 _POGSON = 2.5 / float(np.log(10))
@@ -108,14 +113,37 @@ class AsinhResidual(eqx.Module):
 
 
 def _asinh_residual(
-    data: PhotometricData, mean: Float[Array, " band"]
+    data: PhotometricData,
+    mean: Float[Array, " band"],
+    variance: Float[Array, " band"],
 ) -> AsinhResidual:
+    """Residuals of the tangent at the most probable error of the distance.
+
+    Args:
+        data: The observation.
+        mean: Expected magnitudes.
+        variance: Their variance, floor included, without that of the distance.
+    """
     softening = SOFTENING * data.error
-    model = model_asinh(mean, softening)
+    observed = luptitude(data.flux, softening)
     noise = data.error * luptitude_slope(data.flux, softening)
-    return AsinhResidual(
-        luptitude(data.flux, softening) - model.value, noise, model.slope
-    )
+    detected = data.kind == Kind.detected
+
+    def tangent(offset: Float[Array, ""]) -> AsinhResidual:
+        model = model_asinh(mean + offset, softening)
+        residual = observed - model.value + model.slope * offset
+        return AsinhResidual(residual, noise, model.slope)
+
+    offset, shared = jnp.zeros(()), data.distance_modulus_error**2
+    for _ in range(NUM_OFFSETS):
+        seen = tangent(offset)
+        total = jnp.where(detected, seen.slope**2 * variance + noise**2, 1.0)
+        weight = jnp.where(detected, seen.slope / total, 0.0)
+        pull = shared * jnp.sum(weight * jnp.where(detected, seen.residual, 0.0))
+        best = pull / (1 + shared * jnp.sum(weight * seen.slope))
+        step = jnp.clip(best - offset, -LONGEST_OFFSET, LONGEST_OFFSET)
+        offset = offset + step
+    return tangent(offset)
 
 
 def limit_log_prob(
@@ -255,9 +283,9 @@ class PhotometricLikelihood(eqx.Module):
         condition = data.redshift[None][: self.model.num_cond]
         mean, covariance = self.model.moments_at(scaled, condition, data.index)
         mean = mean + data.distance_modulus
-        spread = self.floor_mag**2 * jnp.eye(mean.size)
-        latent = covariance + spread + data.distance_modulus_error**2
-        seen = _asinh_residual(data, mean)
+        own = covariance + self.floor_mag**2 * jnp.eye(mean.size)
+        latent = own + data.distance_modulus_error**2
+        seen = _asinh_residual(data, mean, jnp.diagonal(own))
         cross = seen.slope[:, None] * latent
         known = condition_on_detected(
             seen.residual,
@@ -287,7 +315,7 @@ class PhotometricLikelihood(eqx.Module):
         mean, variance = self.model.scatter_at(scaled, condition, data.index)
         mean = mean + data.distance_modulus
         latent = variance + self.floor_mag**2
-        seen = _asinh_residual(data, mean)
+        seen = _asinh_residual(data, mean, latent)
         detected = data.kind == Kind.detected
         residual = jnp.where(detected, seen.residual, 0.0)
         shared = jnp.where(detected, seen.slope * data.distance_modulus_error, 0.0)
