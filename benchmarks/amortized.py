@@ -1,7 +1,7 @@
 """How good the amortized posterior of a model is, on objects that it has not seen.
 
     python benchmarks/amortized.py --model ccsn-dust --objects 2000 --weighed 300
-        --chains 0 --out results/amortized
+        --out results/amortized
 
 Objects are drawn from the prior and the likelihood of the model, and observed at random
 (`random_observing`), with other seeds than in the training. Of the amortized posterior
@@ -9,16 +9,12 @@ as it is: ranks of the truth, coverage of central intervals, coverage around ran
 points (TARP), in slices by number of bands, error and share of limits. Of the first
 `--weighed` objects: efficiency of the importance weights, Pareto k-hat, the same
 calibration after the correction, and the seconds that each takes; of those that fail,
-what the mixture makes that learns from them; with `--ladder` also what chains make of
-those that are left. Of `--chains` objects that passed: a classifier between their draws
-and chains from the prior (C2ST), and the distance of the quantiles in posterior
-standard deviations.
+what the mixture makes that learns from them. `ladder.py` goes on from there to chains.
 """
 
 import argparse
 import json
 import time
-from collections import Counter
 from pathlib import Path
 
 import equinox as eqx
@@ -28,15 +24,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from mock_photometry import observe, weigh
 
-from grainlight.core import status_name
 from grainlight.estimators import Kind
 from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.evaluation import Ranks, measure_coverage, measure_expected_coverage
-from grainlight.evaluation.two_sample import classify_samples
 from grainlight.sampling.adaptive import adapt_draws
 from grainlight.sampling.correction import CorrectionSettings, resample
-from grainlight.sampling.run import sample_posterior
 from grainlight.simulators import SHELL_PARAMETERS, named_prior
 
 NUM_DRAWS = 399
@@ -245,67 +238,12 @@ def judge_weights(weighed, seconds, masks):
     }
 
 
-def agree(key, target, few, weighed, number):
-    """C2ST between corrected draws and chains from the prior."""
-    chosen = [i for i, one in enumerate(weighed) if one.passed][:number]
-    some = jax.tree.map(lambda leaf: leaf[np.array(chosen)], few)
-    cpu = time.process_time()
-    chains = sample_posterior(key, target, some)
-    seconds = (time.process_time() - cpu) / len(chosen)
-    generator = np.random.default_rng(0)
-    found, apart = [], []
-    for i, samples in zip(chosen, chains, strict=True):
-        scaled = np.asarray(target.parameters.scale(samples.theta), float)[::4]
-        mine = resample(generator, weighed[i], len(scaled))
-        test = classify_samples(jr.fold_in(key, i), mine, scaled)
-        found.append(test.accuracy)
-        levels = [0.16, 0.5, 0.84]
-        gap = np.quantile(mine, levels, axis=0) - np.quantile(scaled, levels, axis=0)
-        apart.append(float(np.abs(gap / scaled.std(axis=0)).max()))
-    statuses = Counter(status_name(samples.status) for samples in chains)
-    return {
-        "c2st": found,
-        "median_c2st": float(np.median(found)),
-        "largest_quantile_gap_sd": apart,
-        "median_quantile_gap_sd": float(np.median(apart)),
-        "statuses": statuses,
-        "chains_cpu_seconds": seconds,
-    }
-
-
-def climb(key, target, few, weighed, result):
-    """What becomes of every object by the end of the ladder, and what a rung costs."""
-    first, second = result["weighed"], result["refined"]
-    left = np.array([i for i, one in enumerate(weighed) if not one.passed], int)
-    cpu, status = time.process_time(), []
-    if left.size:
-        chains = sample_posterior(
-            key, target, jax.tree.map(lambda leaf: leaf[left], few)
-        )
-        status = [status_name(samples.status) for samples in chains]
-    seconds = (time.process_time() - cpu) / max(1, left.size)
-    number = len(weighed)
-    return {
-        "objects": number,
-        "corrected": first["passed"],
-        "refined": 1 - left.size / number - first["passed"],
-        "chains": status.count("ok") / number,
-        "not_ok": (left.size - status.count("ok")) / number,
-        "statuses_of_chains": Counter(status),
-        "cpu_seconds_corrected": first["cpu_seconds_an_object"],
-        "cpu_seconds_refined": second["cpu_seconds_an_object"],
-        "cpu_seconds_chains": seconds,
-    }
-
-
 def arguments():
     """What is asked for."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--model", default="ccsn-dust")
     words.add_argument("--objects", type=int, default=2000)
     words.add_argument("--weighed", type=int, default=256)
-    words.add_argument("--chains", type=int, default=0)
-    words.add_argument("--ladder", action="store_true", help="chains for all that fail")
     words.add_argument("--draws", type=int, default=2048)
     words.add_argument("--seed", type=int, default=77)
     words.add_argument("--out", type=Path, default=Path("results/amortized"))
@@ -366,14 +304,6 @@ def main() -> None:
         )
         print(describe("corrected", result["corrected"]), flush=True)
     save(given.out, result)
-    if given.ladder:
-        result["ladder"] = climb(jr.fold_in(keys[5], 1), target, few, weighed, result)
-        print(json.dumps(result["ladder"], indent=1), flush=True)
-        save(given.out, result)
-    if given.chains:
-        result["agreement"] = agree(keys[5], target, few, weighed, given.chains)
-        print(json.dumps(result["agreement"], indent=1), flush=True)
-        save(given.out, result)
 
 
 def save(folder, result):
