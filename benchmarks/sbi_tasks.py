@@ -152,7 +152,7 @@ ARCHITECTURE = {
     "slcp": {"widths": (128, 128), "num_layers": 5, "width": 96},
     "uniform_linear": {"widths": (64,), "num_layers": 2, "width": 32},
 }
-LEARNED = {"slcp": 200_000}
+LEARNED = {"slcp": 200_000, "uniform_linear": 200_000}
 SETTINGS = TrainingSettings(
     num_epochs=150, batch_size=128, learning_rate=1e-3, weight_decay=1e-4, patience=150
 )
