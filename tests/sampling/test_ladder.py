@@ -25,6 +25,7 @@ EXACT = ConjugateGaussian(
 X = np.array([[2.0, 0.5, 4.0], [1.0, 1.5, 5.0], [0.0, 1.0, 2.0]])
 QUICK = Settings(num_retries=1, num_particles=64, refine_rounds=4, archive_size=1024)
 PLAN = Climb(1_000, 4, Gate(rhat=1.05), QUICK, CorrectionSettings(adapt_rounds=0))
+KNOWN = np.array([1.5, 1.0]) + 0.1 * np.random.default_rng(1).normal(size=(512, 2))
 SAMPLED = Samples(
     theta=jnp.zeros((8, 2)),
     log_weight=jnp.zeros(8),
@@ -184,9 +185,10 @@ def test_each_object_is_answered_by_the_first_rung_that_can():
 def test_a_mixture_that_fails_is_followed_by_one_of_twice_the_size(monkeypatch):
     tried = []
 
-    def adapt(key, target, data, weighed, settings):
+    def adapt(key, target, data, weighed, settings, explored):
         """The larger mixture mends the first object; the others stay as they are."""
-        assert len({len(weighed), *(leaf.shape[0] for leaf in data.values())}) == 1
+        counts = {len(one) for one in (weighed, explored, *data.values())}
+        assert len(counts) == 1
         tried.append((len(weighed), settings.num_components, settings.adapt_draws))
         mended = settings.num_components == 8
         return [
@@ -203,3 +205,46 @@ def test_a_mixture_that_fails_is_followed_by_one_of_twice_the_size(monkeypatch):
     assert tried == [(3, 4, 1024), (3, 8, 2048)]
     assert samples[0].theta.shape == (4_000, 2)
     assert samples[1].theta is samples[2].theta is SAMPLED.theta
+
+
+class Twins:
+    """A posterior of two equal modes, far apart."""
+
+    parameters = EXACT.parameters
+    apart = jnp.array([1.5, 1.0])
+
+    def log_prior(self, scaled):
+        return jnp.zeros(())
+
+    def log_likelihood(self, scaled, data):
+        away = [jnp.sum((scaled - s * self.apart) ** 2) for s in (-1, 1)]
+        return jnp.logaddexp(*(-0.5 * one / data["width"] ** 2 for one in away))
+
+
+class OneTwin(eqx.Module):
+    """Draws near one of them, too narrow."""
+
+    def draw(self, key, num_draws, data):
+        noise = jr.normal(key, (num_draws, 2))
+        width = 0.4 * data["width"]
+        log_prob = jnp.sum(jax.scipy.stats.norm.logpdf(noise), axis=1)
+        theta = Twins.apart + width * noise
+        return PosteriorDraws(theta, log_prob - 2 * jnp.log(width))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_blind", [False, True])
+def test_a_mode_that_the_network_does_not_know_is_found(monkeypatch, is_blind):
+    if is_blind:  # the control: without the annealed particles it stays unknown
+        monkeypatch.setattr(
+            ladder, "explore", lambda key, target, data, settings: KNOWN[None]
+        )
+    correction = CorrectionSettings(
+        num_draws=1024, adapt_rounds=4, adapt_draws=1024, num_components=4
+    )
+    plan = replace(PLAN, correction=correction)
+    data = {"width": jnp.array([0.1])}
+    (found,) = climb(jr.key(5), Twins(), OneTwin(), data, np.ones(1, bool), plan)
+    assert found.certificate.rung == "refined"
+    share = float(np.mean(np.asarray(found.theta)[:, 0] > 0))
+    assert share == pytest.approx(1.0 if is_blind else 0.5, abs=0.13)

@@ -8,7 +8,8 @@ $$ w_i = \left[ \frac{p(x | \theta_i)\, \pi(\theta_i)}{q_r(\theta_i)}
 
 with the largest $\beta_r \le 1$ that leaves them worth a part of their number. A
 mixture $m_{r+1}$ is fitted to draws that are picked by these weights and, for an
-eighth, to draws of the amortized posterior as they came, which are the wider ones. Half
+eighth, to draws of the amortized posterior as they came, which are the wider ones, and
+to particles annealed from the prior if there are any: these know other modes. Half
 of the draws of a round come from the latest mixture, the others from all before,
 
 $$ q_r = \tfrac12 m_r + \frac{1}{2 r} \sum_{s < r} m_s , $$
@@ -61,6 +62,7 @@ def adapt_draws(
     data: Any,
     weighed: Sequence[Weighed],
     settings: CorrectionSettings,
+    explored: Float[np.ndarray, "object draw param"] | None = None,
 ) -> list[Weighed]:
     """Draws of a mixture that learned the posterior of each object, weighed.
 
@@ -70,10 +72,17 @@ def adapt_draws(
         data: A pytree of arrays whose leading axis counts the objects.
         weighed: Amortized draws of each, weighed.
         settings: How it is done, and what the weights must pass.
+        explored: Scaled draws of each that know modes which the others may not; they
+            take the place of half of the draws that are fitted as they came.
     """
     number, count = len(weighed), settings.adapt_draws
     rows = [_first_draws(one, count) for one in weighed]
     theta, log_weight = (np.stack(part) for part in zip(*rows, strict=True))
+    if explored is not None:
+        last = (count - count // HEAVY) // 2
+        picked = np.resize(np.arange(explored.shape[1]), last)
+        theta[:, -last:] = explored[:, picked]
+        log_weight[:, -last:] = -np.inf
     keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(number))
     padded = np.resize(np.arange(number), padded_size(number))
     mixtures = _learn(

@@ -3,8 +3,10 @@
 1. *Corrected*: amortized draws, weighed by likelihood and prior. They are the answer
    if they are worth enough and their largest weights are tame (Pareto k-hat).
 2. *Refined*: where they are not, a mixture learns the posterior from them in a few
-   rounds (`adaptive`); its own weighed draws are judged in the same way. Where they
-   fail too, a mixture of twice as many components learns from twice as many draws.
+   rounds (`adaptive`), and from particles annealed from the prior, which meet modes
+   that the network may not know; its own weighed draws are judged in the same way.
+   Where they fail too, a mixture of twice as many components learns from twice as
+   many draws.
 3. *Guided*: chains whose proposals are learned from the best draws so far, half as they
    came, half by truncated weight, and which start from the draws as they came: these
    are wider than the posterior. Where next to none of them has weight this would not
@@ -34,6 +36,7 @@ from grainlight.sampling.correction import (
     resample,
     weigh_draws,
 )
+from grainlight.sampling.explore import explore
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.run import Progress, sample_posterior
 from grainlight.sampling.settings import Settings
@@ -90,9 +93,10 @@ def climb(
     keys = jr.split(key, 5)
     number = usable.size
     known = _weighed(keys[0], target, proposal, data, np.flatnonzero(usable), plan)
+    seen = _explored(keys[4], target, data, known, plan)
     for factor in REFINEMENTS:
         refine_key = jr.fold_in(keys[4], factor)
-        known |= _refined(refine_key, target, data, known, plan, factor)
+        known |= _refined(refine_key, target, data, known, seen, plan, factor)
     answers = {i: one for i, one in known.items() if one.passed}
     done = {
         i: _drawn(jr.fold_in(keys[1], i), target, one, plan)
@@ -140,17 +144,40 @@ def _weighed(
     return dict(zip(members.tolist(), weighed, strict=True))
 
 
-def _refined(
+def _failed(known: dict[int, Weighed], plan: Climb) -> list[int]:
+    """Objects whose draws did not pass, if a mixture may learn from them."""
+    if plan.correction.adapt_rounds == 0:
+        return []
+    return [i for i, one in known.items() if not one.passed and one.is_finite]
+
+
+def _explored(
     key: Key[Array, ""],
     target: Target,
     data: Any,
     known: dict[int, Weighed],
     plan: Climb,
+) -> dict[int, Float[np.ndarray, "draw param"]]:
+    """Scaled particles annealed from the prior, of objects whose draws did not pass."""
+    left = _failed(known, plan)
+    if not left:
+        return {}
+    found = explore(key, target, _take(data, np.array(left)), plan.sampler)
+    return dict(zip(left, found, strict=True))
+
+
+def _refined(
+    key: Key[Array, ""],
+    target: Target,
+    data: Any,
+    known: dict[int, Weighed],
+    seen: dict[int, Float[np.ndarray, "draw param"]],
+    plan: Climb,
     factor: int,
 ) -> dict[int, Weighed]:
     """Draws of mixtures that are better than those that did not pass."""
-    left = [i for i, one in known.items() if not one.passed and one.is_finite]
-    if not left or plan.correction.adapt_rounds == 0:
+    left = _failed(known, plan)
+    if not left:
         return {}
     some = _take(data, np.array(left))
     before = [known[i] for i in left]
@@ -159,7 +186,8 @@ def _refined(
         adapt_draws=factor * plan.correction.adapt_draws,
         num_components=factor * plan.correction.num_components,
     )
-    found = adapt_draws(key, target, some, before, settings)
+    explored = np.stack([seen[i] for i in left])
+    found = adapt_draws(key, target, some, before, settings, explored)
     return {
         i: new
         for i, old, new in zip(left, before, found, strict=True)
