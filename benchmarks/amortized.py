@@ -22,15 +22,14 @@ import jax
 import jax.random as jr
 import matplotlib.pyplot as plt
 import numpy as np
-from mock_photometry import observe, weigh
+from mock_photometry import random_objects, weigh
 
 from grainlight.estimators import Kind
-from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.evaluation import Ranks, measure_coverage, measure_expected_coverage
 from grainlight.sampling.adaptive import adapt_draws
 from grainlight.sampling.correction import CorrectionSettings, resample
-from grainlight.simulators import SHELL_PARAMETERS, named_prior
+from grainlight.simulators import SHELL_PARAMETERS
 
 NUM_DRAWS = 399
 NARROWED = 0.7  # width of the posteriors of the negative control
@@ -256,10 +255,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     model = ShellModel.load(given.model).under(clumpy=False)
     keys = jr.split(jr.key(given.seed), 6)
-    prior, support = model.posterior.prior, model.posterior.posterior.support
-    pool_key, key = jr.split(keys[0])
-    pool = draw_pool(pool_key, model, named_prior(prior), given.objects)
-    data, conditions = observe(key, model, pool)
+    support = model.posterior.posterior.support
+    pool, data, conditions = random_objects(keys[0], model, given.objects)
     bounds = np.asarray([support.lower, support.upper])
     draws, rate = draw_all(keys[1], model.posterior, data, conditions.floor)
     truth = np.asarray(pool.theta, float)[: len(draws)]

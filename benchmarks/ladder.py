@@ -2,8 +2,8 @@
 
     python benchmarks/ladder.py --objects 2000 --chains 100 --out results/ladder
 
-Objects are those of `amortized.py`: drawn from prior and likelihood of the model, and
-observed at random. Of all: the rung that answered, the status, seconds of each rung,
+Objects are those of `amortized.py --objects 20000`: drawn from prior and likelihood of
+the model, and observed at random. Of all: the rung that answered, the status, seconds,
 and the calibration of what was answered (ranks, coverage). Of the first `--chains`
 objects: chains from the prior, whatever the ladder said, and a classifier that tells
 draws of the network, and those of the ladder, from those of the chains (C2ST; 0.5 if it
@@ -21,10 +21,9 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from mock_photometry import FloorProposal, floor_target, observe
+from mock_photometry import FloorProposal, floor_target, random_objects
 
 from grainlight.core import status_name
-from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.evaluation import Ranks, measure_coverage
 from grainlight.evaluation.two_sample import classify_samples
@@ -33,8 +32,9 @@ from grainlight.sampling.gate import Gate
 from grainlight.sampling.ladder import Climb, climb
 from grainlight.sampling.run import sample_posterior
 from grainlight.sampling.settings import Settings
-from grainlight.simulators import SHELL_PARAMETERS, named_prior
+from grainlight.simulators import SHELL_PARAMETERS
 
+POOL = 20_000  # objects that are drawn; the first of them are used
 BATCH = 250  # objects that climb together
 CHAINED = 100  # objects whose chains run together
 KEPT = 399  # draws of an object that are ranked
@@ -183,9 +183,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     model = ShellModel.load(given.model).under(clumpy=False)
     keys = jr.split(jr.key(given.seed), 6)
-    pool_key, key = jr.split(keys[0])
-    pool = draw_pool(pool_key, model, named_prior(model.posterior.prior), 20_000)
-    data, conditions = observe(key, model, pool)
+    pool, data, conditions = random_objects(keys[0], model, POOL)
     objects = (data, conditions.floor)
     target, proposal = floor_target(model), FloorProposal(model.posterior)
     settings = Settings(chunk_size=given.together, retry_chunk_size=given.together)

@@ -11,10 +11,12 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from grainlight.estimators import Kind, PhotometricLikelihood
+from grainlight.estimators.amortized_training import draw_pool
 from grainlight.estimators.random_observing import Observing, observe_pool
 from grainlight.sampling.correction import CorrectionSettings, weigh_draws
 from grainlight.sampling.photometric_target import PhotometricTarget
 from grainlight.sampling.prior import PriorChoice
+from grainlight.simulators import named_prior
 
 
 class FloorTarget(eqx.Module):
@@ -72,6 +74,13 @@ def observe(key, model, pool, **fixed):
         data, **{n: sort(getattr(data, n)) for n in ("index", "flux", "error", "kind")}
     )
     return data, conditions
+
+
+def random_objects(key, model, number):
+    """Objects drawn from the prior of a model, and what was observed of them."""
+    pool_key, key = jr.split(key)
+    pool = draw_pool(pool_key, model, named_prior(model.posterior.prior), number)
+    return pool, *observe(key, model, pool)
 
 
 def floor_target(model):

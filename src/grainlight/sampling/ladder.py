@@ -93,7 +93,7 @@ def climb(
     keys = jr.split(key, 5)
     number = usable.size
     known = _weighed(keys[0], target, proposal, data, np.flatnonzero(usable), plan)
-    seen = _explored(keys[4], target, data, known, plan)
+    seen = _explored(jr.fold_in(keys[4], 0), target, data, known, plan)
     for factor in REFINEMENTS:
         refine_key = jr.fold_in(keys[4], factor)
         known |= _refined(refine_key, target, data, known, seen, plan, factor)
