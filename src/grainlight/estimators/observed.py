@@ -46,12 +46,15 @@ class Conditional(eqx.Module):
         chi_squared: Squared length of their whitened residual.
         shift: Change of the expectation of the latent values that are not detected.
         variance: Variance that is left to them.
+        rows: Covariances with the whitened detections: what they take from the
+            covariance of the others is `rows @ rows.T`.
     """
 
     log_prob: Float[Array, ""]
     chi_squared: Float[Array, ""]
     shift: Float[Array, " dim"]
     variance: Float[Array, " dim"]
+    rows: Float[Array, "dim dim"]
 
 
 def condition_on_detected(
@@ -91,6 +94,7 @@ def condition_on_detected(
         chi_squared,
         shift,
         jnp.maximum(left, 1e-6 * variance),
+        rows,
     )
 
 

@@ -16,30 +16,17 @@ $$ x = 31.4 - a \, [ \mathrm{asinh}(F / 2 b) + \ln b ], \qquad
 
 $x_{\rm obs} \sim N(x(m + \mu),\, D M D + \mathrm{diag}(s^2))$ with $D$ at the model
 flux. A distance may be wrong by more than the bend of $x(m)$ allows: model fluxes are
-those at the most probable offset $\delta_\star$ of all magnitudes, found by a few steps
-of Gauss and Newton without correlations of the model scatter, and the expectation is
-that of the tangent there, $x(m + \mu + \delta_\star) - D\, \delta_\star$.
+those at the most probable offset $\delta_\star$ of all magnitudes, and the expectation
+is that of the tangent there, $x(m + \mu + \delta_\star) - D\, \delta_\star$. The offset
+is found without correlations of the model scatter: the weighted mean of differences of
+magnitudes, where a flux is positive, is right for what is bright however far the model
+is off; a few steps of Gauss and Newton in asinh magnitudes take it from there.
 
-A *limit* $F_l$ with flux noise $\sigma$ contributes the probability that a flux below
-it is measured, given the detections. These leave the magnitude of the band Gaussian
-with mean $m'$ and variance $v$. With $\delta = m' - m_l$ the distance from the limit
-and $c = 0.4 \ln 10$,
-
-$$ P = \int N(\epsilon; 0, v)\, \Phi(z(\delta + \epsilon))\, d\epsilon ,
-   \qquad z(d) = (F_l / \sigma) (1 - e^{-c d}) . $$
-
-The probit $z$ is replaced by its tangent at the most probable magnitude
-$d_\star = \arg\min [(d - \delta)^2 / v + z(d)^2]$, found by a few steps of Gauss and
-Newton; then
-
-$$ P = \Phi\!\left( \frac{z(d_\star) + z'(d_\star) (\delta - d_\star)}
-   {\sqrt{1 + z'(d_\star)^2 v}} \right) . $$
-
-It is exact without model scatter, where it is $\Phi((F_l - F) / \sigma)$, and without
-noise, where it is $\Phi(\delta / \sqrt v)$; between, $\ln P$ is right within 0.05, or
-within 2 % in the tail. (The slope taken at the model flux instead would let models
-far above the limit off: their relative scatter does not shrink.) Several limits are
-multiplied as if independent given the detections.
+*Limits* contribute the probability that fluxes below them are measured, given the
+detections (`flux_limits`). These leave the magnitudes Gaussian; what bands without a
+detection still share is taken to be the error of the distance alone, of variance $q$
+given the detections: band $b$ has the loading $l_b = \mathrm{cov}(m_b, \mu) / \sqrt q$
+and the variance $v_b - l_b^2$ of its own.
 
 References:
     Lupton, Gunn & Szalay (1999), AJ 118, 1406 (asinh magnitudes).
@@ -50,12 +37,12 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.scipy.special import log_ndtr
 from jaxtyping import Array, Float, Key
 
 from grainlight.core import BandMismatchError
 from grainlight.estimators.clumpy import ClumpyLikelihood
 from grainlight.estimators.flow_likelihood import FlowLikelihood
+from grainlight.estimators.flux_limits import Limits, limits_log_prob
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.moments import LOG_TWO_PI, Moments
 from grainlight.estimators.observed import Conditional, Kind, condition_on_detected
@@ -66,8 +53,6 @@ from grainlight.photometry import AB_ZERO_POINT_NJY, luptitude, luptitude_slope
 Magnitudes = GaussianLikelihood | ClumpyLikelihood | VariationalLikelihood
 #: Softening of asinh magnitudes, in standard errors of the flux.
 SOFTENING = 3.0
-#: Tangents tried on the way to the most probable magnitude of a limit.
-NUM_TANGENTS = 3
 #: Steps on the way to the most probable error of the distance, and the longest [mag].
 NUM_OFFSETS, LONGEST_OFFSET = 4, 1.0
 #: Five per cent of flux [mag].
@@ -134,7 +119,8 @@ def _asinh_residual(
         residual = observed - model.value + model.slope * offset
         return AsinhResidual(residual, noise, model.slope)
 
-    offset, shared = jnp.zeros(()), data.distance_modulus_error**2
+    shared = data.distance_modulus_error**2
+    offset = _first_offset(data, mean, variance)
     for _ in range(NUM_OFFSETS):
         seen = tangent(offset)
         total = jnp.where(detected, seen.slope**2 * variance + noise**2, 1.0)
@@ -146,93 +132,48 @@ def _asinh_residual(
     return tangent(offset)
 
 
-def limit_log_prob(
-    distance: Float[Array, " band"],
+def _first_offset(
+    data: PhotometricData,
+    mean: Float[Array, " band"],
     variance: Float[Array, " band"],
-    noise: Float[Array, " band"],
-) -> Float[Array, " band"]:
-    """Log-probability of measuring less than a limit.
+) -> Float[Array, ""]:
+    """Most probable error of the distance, by the magnitudes of positive fluxes [mag].
 
-    Args:
-        distance: Expected magnitude minus that of the limit, positive if fainter [mag].
-        variance: Variance of the magnitude [mag^2].
-        noise: Standard error of the flux over the limiting flux.
+    A model far below the noise has no slope in asinh magnitudes; it has one in these.
     """
-    noise = noise * _POGSON
-    nearest = jnp.where(
-        distance < 0,
-        _start_above(jnp.minimum(distance, 0.0), variance, noise),
-        _start_below(jnp.maximum(distance, 0.0), variance, noise),
-    )
-    for step in range(NUM_TANGENTS):
-        slope, offset = _tangent(nearest, noise)
-        reach = offset + distance - nearest
-        width = variance + slope**2
-        if step < NUM_TANGENTS - 1:
-            moved = distance - variance * reach / width
-            beyond = jnp.where(distance < 0, moved > 0, moved < 0)
-            nearest = jnp.where(beyond, 0.0, moved)
-    return log_ndtr(reach / jnp.sqrt(width))
-
-
-def _start_below(
-    distance: Float[Array, " band"],
-    variance: Float[Array, " band"],
-    noise: Float[Array, " band"],
-) -> Float[Array, " band"]:
-    """First guess of the most probable magnitude, for a model fainter than the limit.
-
-    It takes the chord of the probit from the limit to the model.
-    """
-    scaled = distance / _POGSON
-    near = scaled < 1e-2
-    safe = jnp.where(near, 1.0, scaled)
-    chord = noise * jnp.where(near, 1 + 0.5 * scaled, safe / -jnp.expm1(-safe))
-    return distance * chord**2 / (chord**2 + variance)
-
-
-def _start_above(
-    distance: Float[Array, " band"],
-    variance: Float[Array, " band"],
-    noise: Float[Array, " band"],
-) -> Float[Array, " band"]:
-    r"""The same for a model brighter than the limit, where the probit is exponential.
-
-    There $w = 2 c (d_\star - \delta)$ solves $w e^w = 2 c^2 v (F_l / \sigma)^2
-    e^{-2 c \delta}$, which two Newton steps in the logarithm do.
-    """
-    power = jnp.log(2 * jnp.maximum(variance, 1e-12)) - 2 * jnp.log(noise)
-    power = jnp.maximum(power - 2 * distance / _POGSON, -60.0)
-    high = jnp.maximum(power, 1.0)
-    w = jnp.where(power > 1, high - jnp.log(high), jax.nn.sigmoid(power))
-    for _ in range(2):
-        w = w * (1 + power - jnp.log(w)) / (1 + w)
-    return jnp.minimum(distance + 0.5 * _POGSON * w, 0.0)
-
-
-def _tangent(
-    distance: Float[Array, " band"], noise: Float[Array, " band"]
-) -> tuple[Float[Array, " band"], Float[Array, " band"]]:
-    """One over the slope of the probit there, and the probit times that."""
-    scaled = jnp.minimum(distance / _POGSON, 40.0)
-    return noise * jnp.exp(scaled), _POGSON * jnp.expm1(scaled)
+    usable = (data.kind == Kind.detected) & (data.flux > 0)
+    flux = jnp.where(usable, data.flux, 1.0)
+    residual = AB_ZERO_POINT_NJY - _POGSON * jnp.log(flux) - mean
+    noise = _POGSON * data.error / flux
+    weight = jnp.where(usable, 1 / (variance + noise**2), 0.0)
+    shared = data.distance_modulus_error**2
+    pull = shared * jnp.sum(weight * jnp.where(usable, residual, 0.0))
+    return pull / (1 + shared * jnp.sum(weight))
 
 
 def _below(
     data: PhotometricData,
     mean: Float[Array, " band"],
     variance: Float[Array, " band"],
+    loading: Float[Array, " band"],
 ) -> Float[Array, ""]:
-    """Log-probability of all limits, for Gaussian magnitudes."""
+    """Log-probability of all limits, for Gaussian magnitudes.
+
+    Args:
+        data: The observation.
+        mean: Expected magnitudes.
+        variance: Their variance.
+        loading: What a variable of unit variance that they share adds to them.
+    """
     if not data.has_limits:
         return jnp.zeros(())
     limited = data.kind == Kind.limit
-    limit = jnp.where(limited, data.flux, 1.0)
-    limit_mag = AB_ZERO_POINT_NJY - _POGSON * jnp.log(limit)
-    distance = jnp.where(limited, mean - limit_mag, 0.0)
-    variance = jnp.where(limited, variance, 1.0)
-    below = limit_log_prob(distance, variance, data.error / limit)
-    return jnp.sum(jnp.where(limited, below, 0.0))
+    flux = jnp.where(limited, data.flux, 1.0)
+    distance = mean - AB_ZERO_POINT_NJY + _POGSON * jnp.log(flux)
+    own = jnp.maximum(variance - loading**2, 1e-6 * variance)
+    return limits_log_prob(
+        Limits.where(limited, distance, own, loading, data.error / flux)
+    )
 
 
 class PhotometricLikelihood(eqx.Module):
@@ -280,19 +221,23 @@ class PhotometricLikelihood(eqx.Module):
     def _compare(
         self, data: PhotometricData, scaled: Float[Array, " param"]
     ) -> tuple[Float[Array, " band"], Conditional]:
+        """Expected magnitudes, and what the detections say of them and the distance."""
         condition = data.redshift[None][: self.model.num_cond]
         mean, covariance = self.model.moments_at(scaled, condition, data.index)
         mean = mean + data.distance_modulus
         own = covariance + self.floor_mag**2 * jnp.eye(mean.size)
-        latent = own + data.distance_modulus_error**2
         seen = _asinh_residual(data, mean, jnp.diagonal(own))
-        cross = seen.slope[:, None] * latent
+        shared = data.distance_modulus_error**2
+        # the error of the distance is the last of the latent values
+        latent = jnp.pad(own, (0, 1)) + shared
+        slope = jnp.append(seen.slope, 0.0)
+        cross = slope[:, None] * latent
         known = condition_on_detected(
-            seen.residual,
-            cross * seen.slope + jnp.diag(seen.noise**2),
+            jnp.append(seen.residual, 0.0),
+            cross * slope + jnp.diag(jnp.append(seen.noise, 0.0) ** 2),
             cross,
             jnp.diagonal(latent),
-            data.kind == Kind.detected,
+            jnp.append(data.kind == Kind.detected, False),
         )
         return mean, known
 
@@ -301,7 +246,13 @@ class PhotometricLikelihood(eqx.Module):
     ) -> Float[Array, ""]:
         """Log-probability of the observation, per asinh magnitude of its detections."""
         mean, known = self._compare(data, scaled)
-        return known.log_prob + _below(data, mean + known.shift, known.variance)
+        if not data.has_limits:
+            return known.log_prob
+        left = known.variance[-1]
+        covariance = data.distance_modulus_error**2 - known.rows[:-1] @ known.rows[-1]
+        loading = covariance / jnp.sqrt(jnp.maximum(left, 1e-12))
+        shift, variance = known.shift[:-1], known.variance[:-1]
+        return known.log_prob + _below(data, mean + shift, variance, loading)
 
     def log_draft(
         self, data: PhotometricData, scaled: Float[Array, " param"]
@@ -309,7 +260,7 @@ class PhotometricLikelihood(eqx.Module):
         """The same, but as if nothing but the distance were shared by bands.
 
         It costs a fraction and comes close, because the correlated scatter is less
-        than floor and errors; limits are not conditioned on detections.
+        than floor and errors.
         """
         condition = data.redshift[None][: self.model.num_cond]
         mean, variance = self.model.scatter_at(scaled, condition, data.index)
@@ -326,7 +277,11 @@ class PhotometricLikelihood(eqx.Module):
         chi_squared = jnp.sum(residual**2 / total) - pull**2 / excess
         log_det = jnp.sum(jnp.log(total)) + jnp.log(excess)
         known = -0.5 * (chi_squared + log_det + jnp.sum(detected) * LOG_TWO_PI)
-        return known + _below(data, mean, latent + data.distance_modulus_error**2)
+        # what the detections leave of the error of the distance
+        error = data.distance_modulus_error
+        mean, left = mean + error * pull / excess, error**2 / excess
+        loading = jnp.full_like(mean, jnp.sqrt(left))
+        return known + _below(data, mean, latent + left, loading)
 
     def chi_squared(
         self, data: PhotometricData, scaled: Float[Array, " param"]
