@@ -207,6 +207,43 @@ def test_a_mixture_that_fails_is_followed_by_one_of_twice_the_size(monkeypatch):
     assert samples[1].theta is samples[2].theta is SAMPLED.theta
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("moved", [0.5, 50.0])
+def test_a_mixture_learns_from_chains_that_failed(monkeypatch, moved):
+    """From chains half a standard deviation off it does, from those at a bound not."""
+    rng = np.random.default_rng(2)
+
+    def chains(*given):
+        found = []
+        for x in X[:2]:
+            posterior = EXACT.posterior(x)
+            factor = np.linalg.cholesky(posterior.covariance)
+            noise = moved + rng.normal(size=(4_000, 2))
+            theta = jnp.asarray(posterior.mean + noise @ factor.T, jnp.float32)
+            one = replace(SAMPLED, theta=theta, log_weight=jnp.zeros(4_000))
+            found.append(replace(one, status=Status.not_converged))
+        return found
+
+    monkeypatch.setattr(ladder, "_chains", chains)
+    monkeypatch.setattr(ladder, "_refined", lambda *given: {})
+    monkeypatch.setattr(ladder, "_explored", lambda *given: {})
+    correction = CorrectionSettings(
+        num_draws=1024, adapt_rounds=1, adapt_draws=1024, num_components=4
+    )
+    plan = replace(PLAN, correction=correction)
+    data = jax.tree.map(lambda leaf: leaf[:2], given([0.4] * 3, [1.0] * 3))
+    samples = climb(jr.key(3), Linear(), Widened(), data, np.ones(2, bool), plan)
+    for one, x in zip(samples, X[:2], strict=True):
+        assert bool(one.status == Status.ok) == (moved < 1)
+        assert one.certificate.rung == ("settled" if moved < 1 else "sampled")
+        if moved < 1:
+            posterior = EXACT.posterior(x)
+            sd = np.sqrt(np.diag(posterior.covariance))
+            draws = np.asarray(one.theta, float)
+            assert np.all(np.abs(draws.mean(axis=0) - posterior.mean) < 5.3 * sd / 20)
+            assert np.all(np.abs(draws.std(axis=0) / sd - 1) < 5.3 / np.sqrt(800))
+
+
 class Twins:
     """A posterior of two equal modes, far apart."""
 

@@ -37,11 +37,11 @@ class Certificate(eqx.Module):
     Attributes:
         rung: `corrected` (amortized draws, weighed by likelihood and prior), `refined`
             (draws of a mixture that learned from these, likewise), `guided` (chains
-            that start from such draws) or `sampled` (chains from the prior); in
-            catalogs also `amortized` (draws as they came, of which a few are
-            weighed).
+            that start from such draws), `sampled` (chains from the prior) or `settled`
+            (draws of a mixture that learned from these, weighed); in catalogs also
+            `amortized` (draws as they came, of which a few are weighed).
         efficiency: $(\sum w)^2 / (N \sum w^2)$ of the weights: of the mixture's draws
-            if it is refined, else of the amortized ones; nan where there are none.
+            if one learned, else of the amortized ones; nan where there are none.
         shape: Pareto k-hat of these; trusted below 0.7.
         num_weighed: Number N of them.
         log_evidence: Log of their mean: of likelihood times prior, as far as that is

@@ -40,7 +40,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from grainlight.estimators.moments import LOG_TWO_PI
 
@@ -90,18 +90,15 @@ class Limits(eqx.Module):
 
 
 class _Shared(eqx.Module):
-    """Gaussian of the shared variable."""
+    """Gaussian of the shared variable, and the probability of the limits taken in."""
 
     mean: Float[Array, ""]
     variance: Float[Array, ""]
+    log_prob: Float[Array, ""]
 
 
 def limits_log_prob(limits: Limits) -> Float[Array, ""]:
     """Log-probability of measuring less than all limits."""
-    shared = jnp.max(jnp.abs(limits.loading)) > LEAST_LOADING
-    limits = eqx.tree_at(
-        lambda one: one.loading, limits, jnp.where(shared, limits.loading, 0.0)
-    )
     around = _filtered(limits)
     spread = jnp.sqrt(around.variance)
     nodes = around.mean + spread * _NODES
@@ -113,41 +110,51 @@ def limits_log_prob(limits: Limits) -> Float[Array, ""]:
     return logsumexp(log_prob + _LOG_WEIGHTS) + jnp.log(spread)
 
 
+def draft_limits(limits: Limits) -> Float[Array, ""]:
+    """The same as the product of what each limit says after those before it.
+
+    It costs a third, and is right within some tenths where little is shared.
+    """
+    return _filtered(limits).log_prob
+
+
 def _filtered(limits: Limits) -> _Shared:
     """What the limits leave of the shared variable, nearly."""
-    start = _Shared(jnp.zeros(()), jnp.ones(()))
-    reach, width = _probit(
-        limits.distance, limits.variance + limits.loading**2, limits.noise
-    )
+    shared = jnp.max(jnp.abs(limits.loading)) > LEAST_LOADING
+    loading = jnp.where(shared, limits.loading, 0.0)
+    reach, width = _probit(limits.distance, limits.variance + loading**2, limits.noise)
     first = jnp.argmin(reach / jnp.sqrt(width))
-    count = limits.distance.size
-    order = jnp.concatenate([first[None], jnp.arange(count)])
+    every = (limits.distance, limits.variance, loading, limits.noise)
 
-    def take_in(shared: _Shared, place: Int[Array, ""]) -> _Shared:
-        loading = limits.loading[place]
+    def take_in(shared: _Shared, one: tuple[Array, ...]) -> _Shared:
+        distance, variance, loading, noise = one
         reach, width = _probit(
-            limits.distance[place] + loading * shared.mean,
-            limits.variance[place] + loading**2 * shared.variance,
-            limits.noise[place],
+            distance + loading * shared.mean,
+            variance + loading**2 * shared.variance,
+            noise,
         )
         w = reach / jnp.sqrt(width)
-        hazard = jnp.exp(-0.5 * (w**2 + LOG_TWO_PI) - log_ndtr(w))
-        pull = hazard / jnp.sqrt(width)
-        bend = hazard * (hazard + w) / width
+        log_prob = log_ndtr(w)
+        hazard = jnp.exp(-0.5 * (w**2 + LOG_TWO_PI) - log_prob)
         gain = shared.variance * loading
+        left = shared.variance - gain**2 * hazard * (hazard + w) / width
         return _Shared(
-            shared.mean + gain * pull,
-            jnp.maximum(shared.variance - gain**2 * bend, 1e-4 * shared.variance),
+            shared.mean + gain * hazard / jnp.sqrt(width),
+            jnp.maximum(left, 1e-4 * shared.variance),
+            shared.log_prob + log_prob,
         )
 
-    def step(shared: _Shared, number: Int[Array, ""]) -> tuple[_Shared, None]:
-        seen = (number > 0) & (order[number] == first)
-        taken = take_in(shared, order[number])
+    def step(shared: _Shared, given: tuple[Array, tuple]) -> tuple[_Shared, None]:
+        taken = take_in(shared, given[1])
+        seen = given[0] == first
         return jax.tree.map(
             lambda old, new: jnp.where(seen, old, new), shared, taken
         ), None
 
-    return jax.lax.scan(step, start, jnp.arange(count + 1))[0]
+    start = _Shared(jnp.zeros(()), jnp.ones(()), jnp.zeros(()))
+    start = take_in(start, tuple(part[first] for part in every))
+    places = jnp.arange(limits.distance.size)
+    return jax.lax.scan(step, start, (places, every))[0]
 
 
 def limit_log_prob(

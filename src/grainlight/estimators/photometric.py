@@ -42,7 +42,7 @@ from jaxtyping import Array, Float, Key
 from grainlight.core import BandMismatchError
 from grainlight.estimators.clumpy import ClumpyLikelihood
 from grainlight.estimators.flow_likelihood import FlowLikelihood
-from grainlight.estimators.flux_limits import Limits, limits_log_prob
+from grainlight.estimators.flux_limits import Limits, draft_limits, limits_log_prob
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.moments import LOG_TWO_PI, Moments
 from grainlight.estimators.observed import Conditional, Kind, condition_on_detected
@@ -151,13 +151,13 @@ def _first_offset(
     return pull / (1 + shared * jnp.sum(weight))
 
 
-def _below(
+def _limits(
     data: PhotometricData,
     mean: Float[Array, " band"],
     variance: Float[Array, " band"],
     loading: Float[Array, " band"],
-) -> Float[Array, ""]:
-    """Log-probability of all limits, for Gaussian magnitudes.
+) -> Limits:
+    """All limits, for Gaussian magnitudes.
 
     Args:
         data: The observation.
@@ -165,15 +165,11 @@ def _below(
         variance: Their variance.
         loading: What a variable of unit variance that they share adds to them.
     """
-    if not data.has_limits:
-        return jnp.zeros(())
     limited = data.kind == Kind.limit
     flux = jnp.where(limited, data.flux, 1.0)
     distance = mean - AB_ZERO_POINT_NJY + _POGSON * jnp.log(flux)
     own = jnp.maximum(variance - loading**2, 1e-6 * variance)
-    return limits_log_prob(
-        Limits.where(limited, distance, own, loading, data.error / flux)
-    )
+    return Limits.where(limited, distance, own, loading, data.error / flux)
 
 
 class PhotometricLikelihood(eqx.Module):
@@ -252,7 +248,8 @@ class PhotometricLikelihood(eqx.Module):
         covariance = data.distance_modulus_error**2 - known.rows[:-1] @ known.rows[-1]
         loading = covariance / jnp.sqrt(jnp.maximum(left, 1e-12))
         shift, variance = known.shift[:-1], known.variance[:-1]
-        return known.log_prob + _below(data, mean + shift, variance, loading)
+        limits = _limits(data, mean + shift, variance, loading)
+        return known.log_prob + limits_log_prob(limits)
 
     def log_draft(
         self, data: PhotometricData, scaled: Float[Array, " param"]
@@ -277,11 +274,13 @@ class PhotometricLikelihood(eqx.Module):
         chi_squared = jnp.sum(residual**2 / total) - pull**2 / excess
         log_det = jnp.sum(jnp.log(total)) + jnp.log(excess)
         known = -0.5 * (chi_squared + log_det + jnp.sum(detected) * LOG_TWO_PI)
+        if not data.has_limits:
+            return known
         # what the detections leave of the error of the distance
         error = data.distance_modulus_error
         mean, left = mean + error * pull / excess, error**2 / excess
         loading = jnp.full_like(mean, jnp.sqrt(left))
-        return known + _below(data, mean, latent + left, loading)
+        return known + draft_limits(_limits(data, mean, latent + left, loading))
 
     def chi_squared(
         self, data: PhotometricData, scaled: Float[Array, " param"]

@@ -15,6 +15,7 @@ LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 WEIGHED = {
     "corrected": "amortized and corrected",
     "refined": "amortized, then refined by a mixture",
+    "settled": "by a mixture that learned from chains",
 }
 STYLES = {"ok": "green", "caution": "yellow", "do not trust": "bold red"}
 

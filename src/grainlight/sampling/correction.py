@@ -32,6 +32,8 @@ from grainlight.sampling.target import LOWEST, Target
 #: Amortized draws that are weighed where all count alike, and the efficiency of these
 #: weights that says that the network is near.
 FEWEST_CHECKED, NEAR = 64, 0.1
+#: Different values of a parameter, as a share of the draws, that it has at least.
+LEAST_DISTINCT = 0.05
 
 
 @runtime_checkable
@@ -251,7 +253,17 @@ def _joined(
     certificate = replace(certify(log_weight), rung=rung)
     passed = certificate.num_effective >= settings.least_effective
     passed = passed and certificate.shape < settings.largest_shape
+    passed = passed and _is_spread(theta)
     return Weighed(theta, log_weight, certificate, passed)
+
+
+def _is_spread(theta: Float[np.ndarray, "draw param"]) -> bool:
+    """Whether every parameter has many values.
+
+    Draws that are all at one bound weigh the same, whatever they miss.
+    """
+    distinct = min(np.unique(column).size for column in theta.T)
+    return bool(distinct >= LEAST_DISTINCT * len(theta))
 
 
 def certify(log_weight: Float[np.ndarray, " draw"]) -> Certificate:

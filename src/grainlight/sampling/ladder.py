@@ -13,6 +13,9 @@
    be sound.
 4. *Sampled*: chains from the prior, for what fails the gate there, and wherever the
    amortized posterior does not apply.
+5. *Settled*: where even these fail, a mixture learns from them, whose weighed draws are
+   judged as those of the second rung are. Chains that do not yet agree mostly know
+   where the posterior is.
 
 Every object has the certificate of the step that answered.
 """
@@ -46,6 +49,8 @@ from grainlight.sampling.target import Target
 TRUNCATION = 64.0
 #: Components and draws of the mixtures tried in turn, in units of the settings.
 REFINEMENTS = (1, 2)
+#: Folded into the key of mixtures that learn from chains.
+FROM_CHAINS = 2**31 - 1
 #: Effective draws below which the amortized ones do not show where the posterior is.
 LEAST_SOUND = 5.0
 
@@ -123,6 +128,7 @@ def climb(
         chains = _chains(keys[3], target, some, plan, None, shown)
         for i, samples in zip(left, chains, strict=True):
             done[i] = replace(samples, certificate=_named(known.get(i), "sampled"))
+    done |= _settled(jr.fold_in(keys[4], FROM_CHAINS), target, data, done, seen, plan)
     if progress is not None:
         progress(number, number)
     return [done[i] for i in range(number)]
@@ -166,6 +172,40 @@ def _explored(
     return dict(zip(left, found, strict=True))
 
 
+def _settled(
+    key: Key[Array, ""],
+    target: Target,
+    data: Any,
+    done: dict[int, Samples],
+    seen: dict[int, Float[np.ndarray, "draw param"]],
+    plan: Climb,
+) -> dict[int, Samples]:
+    """Answers of mixtures that learned from chains which did not pass."""
+    left = [i for i, one in done.items() if _is_unsettled(one)]
+    if plan.correction.adapt_rounds == 0 or not left:
+        return {}
+    scaled = [np.asarray(target.parameters.scale(done[i].theta), float) for i in left]
+    none = Certificate("sampled")
+    before = [Weighed(one, np.zeros(len(one)), none, passed=False) for one in scaled]
+    size = plan.sampler.num_particles
+    wide = [seen.get(i, one) for i, one in zip(left, scaled, strict=True)]
+    explored = np.stack([np.resize(one, (size, one.shape[1])) for one in wide])
+    settings = _enlarged(plan.correction, REFINEMENTS[-1])
+    some = _take(data, np.array(left))
+    found = adapt_draws(key, target, some, before, settings, explored)
+    passed = {i: one for i, one in zip(left, found, strict=True) if one.passed}
+    return {
+        i: _drawn(jr.fold_in(key, i), target, _renamed(one, "settled"), plan)
+        for i, one in passed.items()
+    }
+
+
+def _is_unsettled(samples: Samples) -> bool:
+    """Whether chains ran, but did not pass."""
+    failed = (Status.not_converged, Status.low_ess)
+    return any(bool(samples.status == status) for status in failed)
+
+
 def _refined(
     key: Key[Array, ""],
     target: Target,
@@ -181,11 +221,7 @@ def _refined(
         return {}
     some = _take(data, np.array(left))
     before = [known[i] for i in left]
-    settings = replace(
-        plan.correction,
-        adapt_draws=factor * plan.correction.adapt_draws,
-        num_components=factor * plan.correction.num_components,
-    )
+    settings = _enlarged(plan.correction, factor)
     explored = np.stack([seen[i] for i in left])
     found = adapt_draws(key, target, some, before, settings, explored)
     return {
@@ -193,6 +229,15 @@ def _refined(
         for i, old, new in zip(left, before, found, strict=True)
         if new.passed or new.certificate.num_effective > old.certificate.num_effective
     }
+
+
+def _enlarged(correction: CorrectionSettings, factor: int) -> CorrectionSettings:
+    """The same with larger mixtures that learn from more draws."""
+    return replace(
+        correction,
+        adapt_draws=factor * correction.adapt_draws,
+        num_components=factor * correction.num_components,
+    )
 
 
 def _take(data: Any, members: np.ndarray) -> Any:
@@ -211,6 +256,10 @@ def _named(weighed: Weighed | None, rung: str) -> Certificate:
     if weighed is None:
         return Certificate(rung)
     return replace(weighed.certificate, rung=rung)
+
+
+def _renamed(weighed: Weighed, rung: str) -> Weighed:
+    return replace(weighed, certificate=replace(weighed.certificate, rung=rung))
 
 
 def _drawn(
