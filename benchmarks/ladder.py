@@ -146,6 +146,7 @@ def compare(key, chains, ladder):
             tests[name].append(classify_samples(one, *pair).accuracy)
         gap = np.quantile(mine, LEVELS, axis=0) - np.quantile(exact, LEVELS, axis=0)
         apart.append(np.abs(gap / exact.std(axis=0)).max())
+        jax.clear_caches()  # numbers of draws differ: a program for each
     return {
         "objects": len(apart),
         "statuses": Counter(chains["status"].tolist()),
