@@ -22,9 +22,8 @@ import jax
 import jax.random as jr
 import matplotlib.pyplot as plt
 import numpy as np
-from mock_photometry import random_objects, weigh
+from mock_photometry import random_objects, slices, weigh
 
-from grainlight.estimators import Kind
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.evaluation import Ranks, measure_coverage, measure_expected_coverage
 from grainlight.sampling.adaptive import adapt_draws
@@ -35,34 +34,6 @@ NUM_DRAWS = 399
 NARROWED = 0.7  # width of the posteriors of the negative control
 BLOCK = 250  # objects drawn for together
 BATCH = 8  # objects whose mixtures learn together
-
-
-def slices(conditions, data, model_bands):
-    """Which objects are in which slice."""
-    bands = np.asarray(conditions.mask).sum(axis=1)
-    error = np.asarray(conditions.error)
-    miri = np.array(["MIRI" in band for band in model_bands])
-    has_miri = np.asarray(conditions.mask)[:, miri].any(axis=1)
-    has_nircam = np.asarray(conditions.mask)[:, ~miri].any(axis=1)
-    limits = (np.asarray(data.kind) == Kind.limit).sum(axis=1) / bands
-    return {
-        "all": bands > 0,
-        "1-5 bands": bands <= 5,
-        "6-12 bands": (bands > 5) & (bands <= 12),
-        "13-38 bands": bands > 12,
-        "error below 0.03 mag": error < 0.03,
-        "error 0.03-0.15 mag": (error >= 0.03) & (error < 0.15),
-        "error above 0.15 mag": error >= 0.15,
-        "error 0.05-0.1 mag, floor above 0.04 mag": (error >= 0.05)
-        & (error < 0.1)
-        & (np.asarray(conditions.floor) > 0.04),
-        "error below 0.015 mag": error < 0.015,
-        "NIRCam alone": ~has_miri,
-        "MIRI alone": ~has_nircam,
-        "no limits": limits == 0,
-        "up to half limits": (limits > 0) & (limits <= 0.5),
-        "more limits": limits > 0.5,
-    }
 
 
 def calibration(draws, truth, chosen, key, bounds):

@@ -4,11 +4,12 @@
 
 Objects are those of `amortized.py --objects 20000`: drawn from prior and likelihood of
 the model, and observed at random. Of all: the rung that answered, the status, seconds,
-and the calibration of what was answered (ranks, coverage). Of the first `--chains`
-objects: chains from the prior, whatever the ladder said, and a classifier that tells
-draws of the network, and those of the ladder, from those of the chains (C2ST; 0.5 if it
-cannot), with a control: two halves of the chains. Batches are kept: the same command
-goes on where it was stopped.
+and the calibration of what was answered (ranks, coverage), by rung and in the slices of
+`amortized.py`. Of the first `--chains` objects: chains from the prior, whatever the
+ladder said; the widths of intervals beside those of the chains; and a classifier that
+tells draws of the network, and those of the ladder, from those of the chains (C2ST; 0.5
+if it cannot), with a control: two halves of the chains. Batches are kept: the same
+command goes on where it was stopped.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from mock_photometry import FloorProposal, floor_target, random_objects
+from mock_photometry import FloorProposal, floor_target, random_objects, slices
 
 from grainlight.core import status_name
 from grainlight.estimators.shell_model import ShellModel
@@ -38,8 +39,9 @@ POOL = 20_000  # objects that are drawn; the first of them are used
 BATCH = 250  # objects that climb together
 CHAINED = 100  # objects whose chains run together
 KEPT = 399  # draws of an object that are ranked
+FEWEST = 20  # objects of which ranks can be judged
 LEVELS = (0.16, 0.5, 0.84)
-RUNGS = ("corrected", "refined", "guided", "sampled")
+RUNGS = ("corrected", "refined", "guided", "sampled", "settled")
 
 
 def climb_batch(key, target, proposal, some, settings):
@@ -107,26 +109,57 @@ def in_batches(folder, number, size, one_batch):
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def describe_ladder(found, truth):
-    """Shares of the rungs and the calibration of all answers."""
-    number, names = len(truth), SHELL_PARAMETERS.names
-    fine = found["status"] == "ok"
-    below = found["draws"][fine] < truth[fine, None]
+def calibration(draws, truth):
+    """Coverage of central intervals, parameter by parameter, and the smallest p."""
+    names, below = SHELL_PARAMETERS.names, draws < truth[:, None]
     coverage = measure_coverage(below.mean(axis=1), names)
-    ranks = Ranks(names, below.sum(axis=1), KEPT)
+    pairs = zip(coverage.level, coverage.fraction, strict=True)
     return {
-        "objects": number,
+        "objects": len(truth),
+        "coverage": {f"{level:g}": row.round(4).tolist() for level, row in pairs},
+        "rank_pvalue": float(
+            Ranks(names, below.sum(axis=1), KEPT).adjusted_pvalue.min()
+        ),
+    }
+
+
+def describe_ladder(found, truth, chosen):
+    """Shares of the rungs and the calibration of answers, all and in slices."""
+    fine = found["status"] == "ok"
+    rungs = {name: found["rung"] == name for name in RUNGS}
+    parts = {name: fine & part for name, part in (chosen | rungs).items()}
+    return {
+        "objects": len(truth),
         "ok": float(fine.mean()),
-        "rungs": {name: float(np.mean(found["rung"] == name)) for name in RUNGS},
+        "rungs": {name: float(np.mean(part)) for name, part in rungs.items()},
         "statuses": Counter(found["status"].tolist()),
         "cpu_seconds_an_object": float(found["cpu"].mean()),
         "wall_seconds_an_object": float(found["wall"].mean()),
-        "coverage_gap": {
-            f"{level:g}": float(np.abs(row - level).max())
-            for level, row in zip(coverage.level, coverage.fraction, strict=True)
+        "calibration": {
+            name: calibration(found["draws"][part], truth[part])
+            for name, part in parts.items()
+            if np.sum(part) >= FEWEST
         },
-        "rank_pvalue": float(ranks.adjusted_pvalue.min()),
     }
+
+
+def width(draws):
+    """Widths of central intervals of 95 %."""
+    return np.diff(np.quantile(draws, (0.025, 0.975), axis=1), axis=0)[0]
+
+
+def compare_widths(chains, ladder):
+    """Logarithm of widths of the ladder over those of chains, rung by rung."""
+    count, found = len(chains["status"]), {}
+    fine = (chains["status"] == "ok") & (ladder["status"][:count] == "ok")
+    for name in RUNGS:
+        chosen = np.flatnonzero(fine & (ladder["rung"][:count] == name))
+        if chosen.size > 1:
+            ratio = width(ladder["draws"][chosen]) / width(chains["draws"][chosen])
+            each = np.log(ratio).mean(axis=1)
+            error = each.std() / np.sqrt(chosen.size)
+            found[name] = [int(chosen.size), float(each.mean()), float(error)]
+    return found
 
 
 def compare(key, chains, ladder):
@@ -206,12 +239,16 @@ def main() -> None:
     truth = np.asarray(pool.theta, np.float32)[: given.objects]
     if given.only != "chains":
         found = in_batches(given.out / "climbed", given.objects, given.batch, one_climb)
-        result["ladder"] = describe_ladder(found, truth)
+        named = slices(conditions, data, model.bands)
+        chosen = {name: part[: given.objects] for name, part in named.items()}
+        result["ladder"] = describe_ladder(found, truth, chosen)
         print(json.dumps(result["ladder"], indent=1), flush=True)
         path.write_text(json.dumps(result, indent=1))
     if given.only != "climb":
         chains = in_batches(given.out / "chains", given.chains, CHAINED, one_chain)
     if given.only is None:
+        result["widths"] = compare_widths(chains, found)
+        print(json.dumps(result["widths"]), flush=True)
         result["agreement"] = compare(keys[4], chains, found)
         print(json.dumps(result["agreement"], indent=1), flush=True)
         path.write_text(json.dumps(result, indent=1))

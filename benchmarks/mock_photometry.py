@@ -9,6 +9,7 @@ from dataclasses import replace
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 
 from grainlight.estimators import Kind, PhotometricLikelihood
 from grainlight.estimators.amortized_training import draw_pool
@@ -81,6 +82,34 @@ def random_objects(key, model, number):
     pool_key, key = jr.split(key)
     pool = draw_pool(pool_key, model, named_prior(model.posterior.prior), number)
     return pool, *observe(key, model, pool)
+
+
+def slices(conditions, data, model_bands):
+    """Which objects are in which slice."""
+    bands = np.asarray(conditions.mask).sum(axis=1)
+    error = np.asarray(conditions.error)
+    miri = np.array(["MIRI" in band for band in model_bands])
+    has_miri = np.asarray(conditions.mask)[:, miri].any(axis=1)
+    has_nircam = np.asarray(conditions.mask)[:, ~miri].any(axis=1)
+    limits = (np.asarray(data.kind) == Kind.limit).sum(axis=1) / bands
+    return {
+        "all": bands > 0,
+        "1-5 bands": bands <= 5,
+        "6-12 bands": (bands > 5) & (bands <= 12),
+        "13-38 bands": bands > 12,
+        "error below 0.03 mag": error < 0.03,
+        "error 0.03-0.15 mag": (error >= 0.03) & (error < 0.15),
+        "error above 0.15 mag": error >= 0.15,
+        "error 0.05-0.1 mag, floor above 0.04 mag": (error >= 0.05)
+        & (error < 0.1)
+        & (np.asarray(conditions.floor) > 0.04),
+        "error below 0.015 mag": error < 0.015,
+        "NIRCam alone": ~has_miri,
+        "MIRI alone": ~has_nircam,
+        "no limits": limits == 0,
+        "up to half limits": (limits > 0) & (limits <= 0.5),
+        "more limits": limits > 0.5,
+    }
 
 
 def floor_target(model):

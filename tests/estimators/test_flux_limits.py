@@ -9,11 +9,16 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from grainlight.estimators.flux_limits import Limits, limit_log_prob, limits_log_prob
+from grainlight.estimators.flux_limits import (
+    Limits,
+    draft_limits,
+    limit_log_prob,
+    limits_log_prob,
+)
 
 GRID = np.linspace(-12, 40, 10_401)
 each_on_grid = jax.jit(jax.vmap(limit_log_prob, in_axes=(0, None, None)))
-together = jax.jit(limits_log_prob)
+together, draft = jax.jit(limits_log_prob), jax.jit(draft_limits)
 
 
 jitted_limit = jax.jit(limit_log_prob)
@@ -90,6 +95,14 @@ def test_limits_share_an_error(spread, num, faintest):
     for seed in range(3):
         limits = random_limits(faintest, spread, num, seed)
         assert float(together(limits)) == pytest.approx(integral(limits), abs=0.15)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.2, 0.6])
+@pytest.mark.parametrize("num", [1, 4, 38])
+def test_drafts_come_near(spread, num):
+    for seed in range(3):
+        limits = random_limits(-1.0, spread, num, seed)
+        assert float(draft(limits)) == pytest.approx(integral(limits), abs=0.7)
 
 
 def test_limits_are_not_independent_then():

@@ -40,7 +40,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from grainlight.estimators.moments import LOG_TWO_PI
 
@@ -48,8 +48,6 @@ from grainlight.estimators.moments import LOG_TWO_PI
 NUM_TANGENTS = 3
 #: Nodes of the integral over what limits share.
 NUM_NODES = 7
-#: Loadings below which nothing is shared [mag].
-LEAST_LOADING = 1e-3
 _POGSON = 2.5 / float(np.log(10))
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(NUM_NODES)
 #: Logarithms of the weights over the density that the nodes are for.
@@ -120,18 +118,17 @@ def draft_limits(limits: Limits) -> Float[Array, ""]:
 
 def _filtered(limits: Limits) -> _Shared:
     """What the limits leave of the shared variable, nearly."""
-    shared = jnp.max(jnp.abs(limits.loading)) > LEAST_LOADING
-    loading = jnp.where(shared, limits.loading, 0.0)
-    reach, width = _probit(limits.distance, limits.variance + loading**2, limits.noise)
+    variance = limits.variance + limits.loading**2
+    reach, width = _probit(limits.distance, variance, limits.noise)
     first = jnp.argmin(reach / jnp.sqrt(width))
-    every = (limits.distance, limits.variance, loading, limits.noise)
 
-    def take_in(shared: _Shared, one: tuple[Array, ...]) -> _Shared:
-        distance, variance, loading, noise = one
+    def take_in(shared: _Shared, place: Int[Array, ""]) -> _Shared:
+        one = jax.tree.map(lambda leaf: leaf[place], limits)
+        loading = one.loading
         reach, width = _probit(
-            distance + loading * shared.mean,
-            variance + loading**2 * shared.variance,
-            noise,
+            one.distance + loading * shared.mean,
+            one.variance + loading**2 * shared.variance,
+            one.noise,
         )
         w = reach / jnp.sqrt(width)
         log_prob = log_ndtr(w)
@@ -144,17 +141,15 @@ def _filtered(limits: Limits) -> _Shared:
             shared.log_prob + log_prob,
         )
 
-    def step(shared: _Shared, given: tuple[Array, tuple]) -> tuple[_Shared, None]:
-        taken = take_in(shared, given[1])
-        seen = given[0] == first
+    def step(shared: _Shared, place: Int[Array, ""]) -> tuple[_Shared, None]:
+        taken = take_in(shared, place)
+        seen = place == first
         return jax.tree.map(
             lambda old, new: jnp.where(seen, old, new), shared, taken
         ), None
 
-    start = _Shared(jnp.zeros(()), jnp.ones(()), jnp.zeros(()))
-    start = take_in(start, tuple(part[first] for part in every))
-    places = jnp.arange(limits.distance.size)
-    return jax.lax.scan(step, start, (places, every))[0]
+    start = take_in(_Shared(jnp.zeros(()), jnp.ones(()), jnp.zeros(())), first)
+    return jax.lax.scan(step, start, jnp.arange(limits.distance.size))[0]
 
 
 def limit_log_prob(

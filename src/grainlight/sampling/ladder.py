@@ -184,7 +184,7 @@ def _settled(
     left = [i for i, one in done.items() if _is_unsettled(one)]
     if plan.correction.adapt_rounds == 0 or not left:
         return {}
-    scaled = [np.asarray(target.parameters.scale(done[i].theta), float) for i in left]
+    scaled = [_interleaved(done[i], target) for i in left]
     none = Certificate("sampled")
     before = [Weighed(one, np.zeros(len(one)), none, passed=False) for one in scaled]
     size = plan.sampler.num_particles
@@ -198,6 +198,13 @@ def _settled(
         i: _drawn(jr.fold_in(key, i), target, _renamed(one, "settled"), plan)
         for i, one in passed.items()
     }
+
+
+def _interleaved(samples: Samples, target: Target) -> Float[np.ndarray, "draw param"]:
+    """Scaled draws, those of all chains in turn: any part of them is of all."""
+    scaled = np.asarray(target.parameters.scale(samples.theta), float)
+    chains = scaled.reshape(samples.num_chains, -1, scaled.shape[1])
+    return chains.swapaxes(0, 1).reshape(scaled.shape)
 
 
 def _is_unsettled(samples: Samples) -> bool:
