@@ -22,7 +22,7 @@ import jax
 import jax.random as jr
 import matplotlib.pyplot as plt
 import numpy as np
-from mock_photometry import random_objects, slices, weigh
+from mock_photometry import FloorProposal, random_objects, slices, weigh
 
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.evaluation import Ranks, measure_coverage, measure_expected_coverage
@@ -154,7 +154,7 @@ def tabulate(found, judged):
     return "\n".join(lines) + "\n"
 
 
-def refine(key, target, few, weighed):
+def refine(key, target, proposal, few, weighed):
     """The same with what a mixture makes of those that failed, and its seconds."""
     left = [i for i, one in enumerate(weighed) if not one.passed and one.is_finite]
     left = left[: len(left) // BATCH * BATCH]
@@ -169,6 +169,7 @@ def refine(key, target, few, weighed):
             some,
             [weighed[i] for i in batch],
             CorrectionSettings(),
+            proposal=proposal,
         )
         seconds.append((time.process_time() - cpu) / BATCH)
         for i, one in zip(batch, found, strict=True):
@@ -261,7 +262,9 @@ def main() -> None:
     error = np.asarray(conditions.error)[: len(weighed)]
     rank = np.sum(draws < truth[:, None], axis=1)
     plot(given.out / "amortized.png", found, rank, efficiency, error)
-    weighed, result["refined"] = refine(jr.fold_in(keys[3], 1), target, few, weighed)
+    weighed, result["refined"] = refine(
+        jr.fold_in(keys[3], 1), target, FloorProposal(model.posterior), few, weighed
+    )
     print(json.dumps(result["refined"], indent=1), flush=True)
     passed = np.array([one.passed for one in weighed])
     if passed.sum() >= 50:

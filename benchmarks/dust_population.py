@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import matplotlib.pyplot as plt
 import numpy as np
-from mock_photometry import observe, weigh
+from mock_photometry import FloorProposal, observe, weigh
 from population import DustOfEpoch
 
 from grainlight.estimators import Support
@@ -117,6 +117,7 @@ def sample(key, model, given, num_draws):
             jax.tree.map(lambda leaf, i=some: leaf[i], given),
             [weighed[i] for i in some],
             settings,
+            proposal=FloorProposal(model.posterior),
         )
         for i, one in zip(some, found, strict=True):
             worth = (each.certificate.num_effective for each in (one, weighed[i]))

@@ -48,6 +48,9 @@ class FloorProposal(eqx.Module):
     def draw(self, key, num_draws, given):
         return self.posterior.draw(key, num_draws, *given)
 
+    def log_prob(self, scaled, given):
+        return self.posterior.log_prob(scaled, *given)
+
 
 def observe(key, model, pool, **fixed):
     """Observations of random objects, and the conditions that they were made under.

@@ -16,7 +16,7 @@ from grainlight.estimators import (
     PhotometricData,
     PhotometricLikelihood,
 )
-from grainlight.estimators.photometric import model_asinh
+from grainlight.estimators.flux_detections import model_asinh
 from grainlight.photometry import Observation, luptitude
 
 BANDS = tuple(f"JWST/MIRI.{name}" for name in ("F560W", "F770W", "F1000W", "F1500W"))

@@ -9,10 +9,10 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from grainlight.core import Parameter, Parameters
+from grainlight.core import Certificate, Parameter, Parameters
 from grainlight.estimators import PosteriorDraws
 from grainlight.sampling.adaptive import adapt_draws
-from grainlight.sampling.correction import CorrectionSettings, weigh_draws
+from grainlight.sampling.correction import CorrectionSettings, Weighed, weigh_draws
 
 SETTINGS = CorrectionSettings(
     num_draws=1024, most_rounds=1, adapt_rounds=4, adapt_draws=1024, num_components=8
@@ -45,6 +45,9 @@ class Blob(eqx.Module):
             data + self.width * noise, log_prob - 2 * jnp.log(self.width)
         )
 
+    def log_prob(self, scaled, data):
+        return jnp.sum(jax.scipy.stats.norm.logpdf(scaled, data, self.width))
+
 
 BOX = Ring(Parameters((Parameter("a", -5.0, 5.0), Parameter("b", -5.0, 5.0))))
 CENTERS = jnp.array([[0.0, 0.0], [1.0, -0.5]])
@@ -57,9 +60,10 @@ def first():
     return weigh_draws(jr.key(1), BOX, Blob(), CENTERS, SETTINGS)
 
 
-def test_a_mixture_learns_a_ring_that_its_first_draws_hardly_met(first):
+@pytest.mark.parametrize("guard", [None, Blob()])
+def test_a_mixture_learns_a_ring_that_its_first_draws_hardly_met(first, guard):
     assert not any(one.passed for one in first)
-    found = adapt_draws(jr.key(2), BOX, CENTERS, first, SETTINGS)
+    found = adapt_draws(jr.key(2), BOX, CENTERS, first, SETTINGS, proposal=guard)
     for one, before, center in zip(found, first, np.asarray(CENTERS), strict=True):
         certificate = one.certificate
         assert certificate.rung == "refined"
@@ -86,3 +90,40 @@ def test_weights_of_a_mixture_that_cannot_learn_do_not_pass(first):
     short = replace(SETTINGS, adapt_rounds=0)
     found = adapt_draws(jr.key(2), BOX, CENTERS, nowhere, short)
     assert not any(one.passed for one in found)
+
+
+class Pair(eqx.Module):
+    """Two Gaussians in the box."""
+
+    parameters: Parameters = eqx.field(static=True)
+    apart: float = 1.5
+    width: float = 0.3
+
+    def log_prior(self, scaled):
+        return jnp.zeros(())
+
+    def log_likelihood(self, scaled, data):
+        away = [jnp.sum((scaled - data - s * self.apart) ** 2) for s in (-1, 1)]
+        return jnp.logaddexp(*(-0.5 * one / self.width**2 for one in away))
+
+
+@pytest.mark.parametrize("guard", [None, Blob()])
+def test_what_the_mixtures_never_met_does_not_pass_unseen(guard):
+    """The draws they learn from know one of two modes; the amortized posterior both."""
+    pair, data = Pair(BOX.parameters), jnp.zeros((1, 2))
+    noise = np.random.default_rng(4).normal(size=(1024, 2))
+    known = Weighed(
+        -pair.apart + 1.2 * pair.width * noise,
+        -0.5 * (1.2**2 - 1) * np.sum(noise**2, axis=1),
+        Certificate("corrected", efficiency=0.9),
+        passed=False,
+    )
+    settings = replace(SETTINGS, num_draws=4096)
+    (one,) = adapt_draws(jr.key(3), pair, data, [known], settings, proposal=guard)
+    weight = np.exp(one.log_weight - one.log_weight.max())
+    share = weight[one.theta[:, 0] > 0].sum() / weight.sum()
+    if guard is None:  # the control
+        assert one.passed
+        assert share < 1e-3
+    else:
+        assert share == pytest.approx(0.5, abs=0.2)

@@ -181,6 +181,7 @@ class Worker:
                 jax.tree.map(lambda leaf, i=again: leaf[i], data),
                 [weighed[i] for i in again],
                 replace(self._correction, most_rounds=MOST_ROUNDS),
+                proposal=self.proposal,
             )
             for i, one in zip(some, found, strict=False):
                 if one.passed:

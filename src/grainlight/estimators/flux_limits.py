@@ -43,6 +43,9 @@ from jax.scipy.special import log_ndtr, logsumexp
 from jaxtyping import Array, Bool, Float, Int
 
 from grainlight.estimators.moments import LOG_TWO_PI
+from grainlight.estimators.observed import Kind
+from grainlight.estimators.photometric_data import PhotometricData
+from grainlight.photometry import AB_ZERO_POINT_NJY
 
 #: Tangents tried on the way to the most probable magnitude of a limit.
 NUM_TANGENTS = 3
@@ -68,6 +71,28 @@ class Limits(eqx.Module):
     variance: Float[Array, " band"]
     loading: Float[Array, " band"]
     noise: Float[Array, " band"]
+
+    @classmethod
+    def of(
+        cls,
+        data: PhotometricData,
+        mean: Float[Array, " band"],
+        variance: Float[Array, " band"],
+        loading: Float[Array, " band"],
+    ) -> "Limits":
+        """All limits of an object; bands without one have certain ones.
+
+        Args:
+            data: The observation.
+            mean: Expected magnitudes.
+            variance: Their variance.
+            loading: What a variable of unit variance that they share adds to them.
+        """
+        limited = data.kind == Kind.limit
+        flux = jnp.where(limited, data.flux, 1.0)
+        distance = mean - AB_ZERO_POINT_NJY + _POGSON * jnp.log(flux)
+        own = jnp.maximum(variance - loading**2, 1e-6 * variance)
+        return cls.where(limited, distance, own, loading, data.error / flux)
 
     @classmethod
     def where(
@@ -119,13 +144,13 @@ def draft_limits(limits: Limits) -> Float[Array, ""]:
 def _filtered(limits: Limits) -> _Shared:
     """What the limits leave of the shared variable, nearly."""
     variance = limits.variance + limits.loading**2
-    reach, width = _probit(limits.distance, variance, limits.noise)
+    reach, width = probit(limits.distance, variance, limits.noise)
     first = jnp.argmin(reach / jnp.sqrt(width))
 
     def take_in(shared: _Shared, place: Int[Array, ""]) -> _Shared:
         one = jax.tree.map(lambda leaf: leaf[place], limits)
         loading = one.loading
-        reach, width = _probit(
+        reach, width = probit(
             one.distance + loading * shared.mean,
             one.variance + loading**2 * shared.variance,
             one.noise,
@@ -152,6 +177,19 @@ def _filtered(limits: Limits) -> _Shared:
     return jax.lax.scan(step, start, jnp.arange(limits.distance.size))[0]
 
 
+def limits_pull(
+    limits: Limits, offset: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Slope of the log-probability against an offset of all magnitudes, and minus bend.
+
+    They are those at an offset, of limits that share nothing else.
+    """
+    reach, width = probit(limits.distance + offset, limits.variance, limits.noise)
+    w = reach / jnp.sqrt(width)
+    hazard = jnp.exp(-0.5 * (w**2 + LOG_TWO_PI) - log_ndtr(w))
+    return jnp.sum(hazard / jnp.sqrt(width)), jnp.sum(hazard * (hazard + w) / width)
+
+
 def limit_log_prob(
     distance: Float[Array, "*band"],
     variance: Float[Array, "*band"],
@@ -164,16 +202,19 @@ def limit_log_prob(
         variance: Variance of the magnitude [mag^2].
         noise: Standard error of the flux over the limiting flux.
     """
-    reach, width = _probit(distance, variance, noise)
+    reach, width = probit(distance, variance, noise)
     return log_ndtr(reach / jnp.sqrt(width))
 
 
-def _probit(
+def probit(
     distance: Float[Array, "*band"],
     variance: Float[Array, "*band"],
     noise: Float[Array, "*band"],
 ) -> tuple[Float[Array, "*band"], Float[Array, "*band"]]:
-    """Distance of the tangent from the limit, and its variance."""
+    """Distance of the tangent from the limit, and its variance [mag, mag^2].
+
+    The arguments are those of `limit_log_prob`.
+    """
     noise = noise * _POGSON
     nearest = jnp.where(
         distance < 0,

@@ -21,8 +21,8 @@ from jaxtyping import Array, Bool, Float, Key
 
 from grainlight.estimators.band_summary import BandSummary
 from grainlight.estimators.flow_posterior import FlowPosterior
+from grainlight.estimators.flux_detections import SOFTENING
 from grainlight.estimators.observed import Kind
-from grainlight.estimators.photometric import SOFTENING
 from grainlight.estimators.photometric_data import PhotometricData
 from grainlight.estimators.posterior import PosteriorDraws
 from grainlight.photometry import AB_ZERO_POINT_NJY, luptitude, luptitude_slope

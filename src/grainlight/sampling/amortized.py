@@ -26,6 +26,12 @@ class AmortizedProposal(eqx.Module):
         """Scaled draws of one object, with their densities."""
         return self.posterior.draw(key, num_draws, data, self.floor_mag)
 
+    def log_prob(
+        self, scaled: Float[Array, " param"], data: PhotometricData
+    ) -> Float[Array, ""]:
+        """Log-density of scaled parameters of one object."""
+        return self.posterior.log_prob(scaled, data, self.floor_mag)
+
     def applies_to(self, data: PhotometricData) -> Bool[np.ndarray, " object"]:
         """Objects with a distance as well known as in the training."""
         known = np.asarray(data.distance_modulus_error)

@@ -44,6 +44,10 @@ class Proposal(Protocol):
         """Draw from it for one object, with the exact density of the draws."""
         ...
 
+    def log_prob(self, scaled: Float[Array, " param"], data: Any) -> Float[Array, ""]:
+        """Log-density of scaled parameters of one object."""
+        ...
+
 
 @dataclass(frozen=True)
 class CorrectionSettings:
@@ -137,6 +141,7 @@ def gather_rounds(
     settings: CorrectionSettings,
     *,
     rung: str = "corrected",
+    least_rounds: int = 1,
 ) -> list[Weighed]:
     """Weighed draws of every object, in more rounds where they help.
 
@@ -146,6 +151,8 @@ def gather_rounds(
             the number of the round.
         settings: How many rounds, and what the weights must pass.
         rung: The step of the ladder that makes them.
+        least_rounds: Rounds that every object gets, if so many are allowed: who stops
+            at the first that passes stops before the rare heavy weight.
     """
     found: list[Weighed | None] = [None] * number
     again = np.arange(number)
@@ -155,6 +162,8 @@ def gather_rounds(
             found[i] = _joined(
                 found[i], theta[place], log_weight[place], settings, rung
             )
+        if step + 1 < least_rounds:
+            continue
         again = np.array([i for i in again if _worth_more(found[i], settings)], int)
         if again.size == 0:
             break

@@ -99,9 +99,12 @@ def climb(
     number = usable.size
     known = _weighed(keys[0], target, proposal, data, np.flatnonzero(usable), plan)
     seen = _explored(jr.fold_in(keys[4], 0), target, data, known, plan)
+    first = dict(known)
     for factor in REFINEMENTS:
         refine_key = jr.fold_in(keys[4], factor)
-        known |= _refined(refine_key, target, data, known, seen, plan, factor)
+        left = _failed(known, plan)
+        some = {i: (first[i], known[i], seen[i]) for i in left}
+        known |= _refined(refine_key, target, proposal, data, some, plan, factor)
     answers = {i: one for i, one in known.items() if one.passed}
     done = {
         i: _drawn(jr.fold_in(keys[1], i), target, one, plan)
@@ -192,7 +195,7 @@ def _settled(
     explored = np.stack([np.resize(one, (size, one.shape[1])) for one in wide])
     settings = _enlarged(plan.correction, REFINEMENTS[-1])
     some = _take(data, np.array(left))
-    found = adapt_draws(key, target, some, before, settings, explored)
+    found = adapt_draws(key, target, some, before, settings, explored=explored)
     passed = {i: one for i, one in zip(left, found, strict=True) if one.passed}
     return {
         i: _drawn(jr.fold_in(key, i), target, _renamed(one, "settled"), plan)
@@ -216,26 +219,63 @@ def _is_unsettled(samples: Samples) -> bool:
 def _refined(
     key: Key[Array, ""],
     target: Target,
+    proposal: Proposal,
     data: Any,
-    known: dict[int, Weighed],
-    seen: dict[int, Float[np.ndarray, "draw param"]],
+    some: dict[int, tuple[Weighed, Weighed, Float[np.ndarray, "draw param"]]],
     plan: Climb,
     factor: int,
 ) -> dict[int, Weighed]:
-    """Draws of mixtures that are better than those that did not pass."""
-    left = _failed(known, plan)
-    if not left:
+    """Draws of mixtures that are better than those that did not pass.
+
+    Args:
+        key: Random key.
+        target: Prior and likelihood of one object.
+        proposal: The amortized posterior.
+        data: What was observed of all objects.
+        some: Of some objects, weighed draws of the amortized posterior, the best
+            weighed draws so far, and scaled particles annealed from the prior.
+        plan: How it is done.
+        factor: How many times as large as in the settings the mixtures are.
+    """
+    if not some:
         return {}
-    some = _take(data, np.array(left))
-    before = [known[i] for i in left]
-    settings = _enlarged(plan.correction, factor)
-    explored = np.stack([seen[i] for i in left])
-    found = adapt_draws(key, target, some, before, settings, explored)
+    left = list(some)
+    explored = [
+        _joined(jr.fold_in(key, i), first, best, particles)
+        for i, (first, best, particles) in some.items()
+    ]
+    found = adapt_draws(
+        key,
+        target,
+        _take(data, np.array(left)),
+        [first for first, _, _ in some.values()],
+        _enlarged(plan.correction, factor),
+        proposal=proposal,
+        explored=np.stack(explored),
+    )
+    best = [best.certificate.num_effective for _, best, _ in some.values()]
     return {
         i: new
-        for i, old, new in zip(left, before, found, strict=True)
-        if new.passed or new.certificate.num_effective > old.certificate.num_effective
+        for i, old, new in zip(left, best, found, strict=True)
+        if new.passed or new.certificate.num_effective > old
     }
+
+
+def _joined(
+    key: Key[Array, ""],
+    first: Weighed,
+    best: Weighed,
+    particles: Float[np.ndarray, "draw param"],
+) -> Float[np.ndarray, "draw param"]:
+    """Particles, half of them replaced by the best draws if these are others."""
+    if best is first:
+        return particles
+    seed = np.asarray(jr.key_data(key)).tolist()
+    half = len(particles) // 2
+    drawn = resample(np.random.default_rng(seed), best, half)
+    joined = np.array(particles)
+    joined[::2][:half] = drawn
+    return joined
 
 
 def _enlarged(correction: CorrectionSettings, factor: int) -> CorrectionSettings:
