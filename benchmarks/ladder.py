@@ -46,6 +46,7 @@ BATCH = 125  # objects that climb together
 CHAINED = 20  # objects whose chains run together
 TOGETHER = 500  # objects that the network is asked for together
 KEPT = 399  # draws of an object that are ranked
+ROWS = 300  # draws of an object that a classifier tells apart
 FEWEST = 20  # objects of which ranks can be judged
 LEVELS = (0.16, 0.5, 0.84)
 RUNGS = ("corrected", "refined", "guided", "sampled", "settled")
@@ -235,21 +236,24 @@ def compare_widths(chains, ladder):
 def compare(key, chains, ladder):
     """C2ST of network and ladder beside chains that passed, and of their halves."""
     tests = {"network": [], "ladder": [], "control": []}
-    apart = []
+    apart, generator = [], np.random.default_rng(0)
     for i in np.flatnonzero(chains["status"] == "ok"):
         exact = chains["draws"][i]
         mine = ladder["draws"][i]
+        first, second = exact[::2], exact[1::2]
         pairs = {
-            "network": (chains["network"][i], exact),
-            "ladder": (np.unique(mine, axis=0), exact),
-            "control": (exact[::2], exact[1::2]),
+            "network": (chains["network"][i], first),
+            "ladder": (generator.permutation(np.unique(mine, axis=0)), first),
+            "control": (second, first),
         }
         for place, (name, pair) in enumerate(pairs.items()):
             one = jr.fold_in(jr.fold_in(key, int(i)), place)
-            tests[name].append(classify_samples(one, *pair).accuracy)
+            some = [part[:ROWS] for part in pair]  # few numbers: few programs
+            tests[name].append(classify_samples(one, *some).accuracy)
         gap = np.quantile(mine, LEVELS, axis=0) - np.quantile(exact, LEVELS, axis=0)
         apart.append(np.abs(gap / exact.std(axis=0)).max())
-        jax.clear_caches()  # numbers of draws differ: a program for each
+        if len(np.unique(mine, axis=0)) < ROWS:
+            jax.clear_caches()  # a program of its own
     return {
         "objects": len(apart),
         "statuses": Counter(chains["status"].tolist()),
@@ -259,6 +263,7 @@ def compare(key, chains, ladder):
             name: {
                 "median": float(np.median(one)),
                 "mean": float(np.mean(one)),
+                "error": float(np.std(one) / np.sqrt(len(one))),
                 "tenth": np.quantile(one, [0.1, 0.9]).tolist(),
             }
             for name, one in tests.items()
