@@ -70,7 +70,7 @@ def test_one_flux_agrees_with_the_integral_over_its_magnitude(scatter, tolerance
 
 def test_a_tangent_at_the_expected_magnitude_is_worse(monkeypatch):
     """The control: what is measured has no say in where the tangent is laid."""
-    kept = flux_detections._Deviations
+    kept = flux_detections.Deviations
 
     def nowhere(data, mean, variance):
         return kept(jnp.zeros_like(mean), jnp.zeros(()))

@@ -74,7 +74,7 @@ class FluxResidual(eqx.Module):
     slope: Float[Array, " band"]
 
 
-class _Deviations(eqx.Module):
+class Deviations(eqx.Module):
     """Most probable deviations of magnitudes from their means [mag].
 
     Attributes:
@@ -151,8 +151,8 @@ def _polish(
     mean: Float[Array, " band"],
     variance: Float[Array, " band"],
     limits: Limits,
-    before: _Deviations,
-) -> _Deviations:
+    before: Deviations,
+) -> Deviations:
     """A step in fluxes: of every band, then of the distance."""
     center = mean + before.offset
     seen = _tangent(data, center, center + before.own)
@@ -165,7 +165,7 @@ def _polish(
         pull, bend = limits_pull(limits, before.offset)
         pull = pull + bend * before.offset
     best = _best_offset(data, seen, total, pull, bend)
-    return _Deviations(own, _nearer(best, before.offset))
+    return Deviations(own, _nearer(best, before.offset))
 
 
 def _best_offset(
@@ -200,7 +200,7 @@ def _start(
     data: PhotometricData,
     mean: Float[Array, " band"],
     variance: Float[Array, " band"],
-) -> _Deviations:
+) -> Deviations:
     """The most probable deviations in asinh magnitudes."""
     softening = SOFTENING * data.error
     observed = luptitude(data.flux, softening)
@@ -222,7 +222,7 @@ def _start(
     seen = at(offset)
     total = jnp.where(detected, seen.slope**2 * variance + noise**2, 1.0)
     left = seen.residual - seen.slope * offset
-    return _Deviations(variance * seen.slope * left / total, offset)
+    return Deviations(variance * seen.slope * left / total, offset)
 
 
 def _first_offset(
