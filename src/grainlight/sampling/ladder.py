@@ -4,9 +4,9 @@
    if they are worth enough and their largest weights are tame (Pareto k-hat).
 2. *Refined*: where they are not, a mixture learns the posterior from them in a few
    rounds (`adaptive`), and from particles annealed from the prior, which meet modes
-   that the network may not know; its own weighed draws are judged in the same way.
-   Where they fail too, a mixture of twice as many components learns from twice as
-   many draws.
+   that the network may not know; its own weighed draws, and some of the network as a
+   guard, are judged in the same way. Where they fail too, a mixture of twice as many
+   components learns from twice as many draws.
 3. *Guided*: chains whose proposals are learned from the best draws so far, half as they
    came, half by truncated weight, and which start from the draws as they came: these
    are wider than the posterior. Where next to none of them has weight this would not
