@@ -102,9 +102,8 @@ def climb(
     first = dict(known)
     for factor in REFINEMENTS:
         refine_key = jr.fold_in(keys[4], factor)
-        left = _failed(known, plan)
-        some = {i: (first[i], known[i], seen[i]) for i in left}
-        known |= _refined(refine_key, target, proposal, data, some, plan, factor)
+        some = {i: (first[i], known[i]) for i in _failed(known, plan)}
+        known |= _refined(refine_key, target, proposal, data, some, seen, plan, factor)
     answers = {i: one for i, one in known.items() if one.passed}
     done = {
         i: _drawn(jr.fold_in(keys[1], i), target, one, plan)
@@ -221,7 +220,8 @@ def _refined(
     target: Target,
     proposal: Proposal,
     data: Any,
-    some: dict[int, tuple[Weighed, Weighed, Float[np.ndarray, "draw param"]]],
+    some: dict[int, tuple[Weighed, Weighed]],
+    seen: dict[int, Float[np.ndarray, "draw param"]],
     plan: Climb,
     factor: int,
 ) -> dict[int, Weighed]:
@@ -232,8 +232,9 @@ def _refined(
         target: Prior and likelihood of one object.
         proposal: The amortized posterior.
         data: What was observed of all objects.
-        some: Of some objects, weighed draws of the amortized posterior, the best
-            weighed draws so far, and scaled particles annealed from the prior.
+        some: Of some objects, weighed draws of the amortized posterior, and the best
+            weighed draws so far.
+        seen: Scaled particles of these objects, annealed from the prior.
         plan: How it is done.
         factor: How many times as large as in the settings the mixtures are.
     """
@@ -241,19 +242,19 @@ def _refined(
         return {}
     left = list(some)
     explored = [
-        _joined(jr.fold_in(key, i), first, best, particles)
-        for i, (first, best, particles) in some.items()
+        _joined(jr.fold_in(key, i), first, best, seen[i])
+        for i, (first, best) in some.items()
     ]
     found = adapt_draws(
         key,
         target,
         _take(data, np.array(left)),
-        [first for first, _, _ in some.values()],
+        [first for first, _ in some.values()],
         _enlarged(plan.correction, factor),
         proposal=proposal,
         explored=np.stack(explored),
     )
-    best = [best.certificate.num_effective for _, best, _ in some.values()]
+    best = [best.certificate.num_effective for _, best in some.values()]
     return {
         i: new
         for i, old, new in zip(left, best, found, strict=True)
