@@ -144,26 +144,24 @@ def draft_limits(limits: Limits) -> Float[Array, ""]:
 def _filtered(limits: Limits) -> _Shared:
     """What the limits leave of the shared variable, nearly."""
     variance = limits.variance + limits.loading**2
-    reach, width = probit(limits.distance, variance, limits.noise)
+    reach, width = _probit(limits.distance, variance, limits.noise)
     first = jnp.argmin(reach / jnp.sqrt(width))
 
     def take_in(shared: _Shared, place: Int[Array, ""]) -> _Shared:
         one = jax.tree.map(lambda leaf: leaf[place], limits)
         loading = one.loading
-        reach, width = probit(
+        reach, width = _probit(
             one.distance + loading * shared.mean,
             one.variance + loading**2 * shared.variance,
             one.noise,
         )
-        w = reach / jnp.sqrt(width)
-        log_prob = log_ndtr(w)
-        hazard = jnp.exp(-0.5 * (w**2 + LOG_TWO_PI) - log_prob)
+        slope, bend = _slope_and_bend(reach, width)
         gain = shared.variance * loading
-        left = shared.variance - gain**2 * hazard * (hazard + w) / width
+        left = shared.variance - gain**2 * bend
         return _Shared(
-            shared.mean + gain * hazard / jnp.sqrt(width),
+            shared.mean + gain * slope,
             jnp.maximum(left, 1e-4 * shared.variance),
-            shared.log_prob + log_prob,
+            shared.log_prob + log_ndtr(reach / jnp.sqrt(width)),
         )
 
     def step(shared: _Shared, place: Int[Array, ""]) -> tuple[_Shared, None]:
@@ -184,10 +182,18 @@ def limits_pull(
 
     They are those at an offset, of limits that share nothing else.
     """
-    reach, width = probit(limits.distance + offset, limits.variance, limits.noise)
+    reach, width = _probit(limits.distance + offset, limits.variance, limits.noise)
+    slope, bend = _slope_and_bend(reach, width)
+    return jnp.sum(slope), jnp.sum(bend)
+
+
+def _slope_and_bend(
+    reach: Float[Array, "*band"], width: Float[Array, "*band"]
+) -> tuple[Float[Array, "*band"], Float[Array, "*band"]]:
+    """Of log-probabilities against the magnitudes: slope, and minus the second one."""
     w = reach / jnp.sqrt(width)
     hazard = jnp.exp(-0.5 * (w**2 + LOG_TWO_PI) - log_ndtr(w))
-    return jnp.sum(hazard / jnp.sqrt(width)), jnp.sum(hazard * (hazard + w) / width)
+    return hazard / jnp.sqrt(width), hazard * (hazard + w) / width
 
 
 def limit_log_prob(
@@ -202,19 +208,16 @@ def limit_log_prob(
         variance: Variance of the magnitude [mag^2].
         noise: Standard error of the flux over the limiting flux.
     """
-    reach, width = probit(distance, variance, noise)
+    reach, width = _probit(distance, variance, noise)
     return log_ndtr(reach / jnp.sqrt(width))
 
 
-def probit(
+def _probit(
     distance: Float[Array, "*band"],
     variance: Float[Array, "*band"],
     noise: Float[Array, "*band"],
 ) -> tuple[Float[Array, "*band"], Float[Array, "*band"]]:
-    """Distance of the tangent from the limit, and its variance [mag, mag^2].
-
-    The arguments are those of `limit_log_prob`.
-    """
+    """Distance of the tangent from the limit, and its variance."""
     noise = noise * _POGSON
     nearest = jnp.where(
         distance < 0,

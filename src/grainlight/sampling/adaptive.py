@@ -178,7 +178,8 @@ def _learn(
     def one_object(given: Any) -> Mixture:
         key, one, start = given
         densities = Densities(target, proposal, one)
-        raw = target.parameters.unconstrain(start.theta)
+        pool = first_pool(densities, start, rounds)
+        raw = pool.y[0]
 
         def learn(key: Array, y: Array, log_weight: Array) -> Mixture:
             pick_key, raw_key, fit_key = jr.split(key, 3)
@@ -200,7 +201,7 @@ def _learn(
         first_key, key = jr.split(key)
         new = learn(first_key, raw, start.log_weight + start.log_count)
         blank = jax.tree.map(lambda leaf: jnp.zeros((rounds + 1, *leaf.shape)), new)
-        state = (_replaced(blank, new, 0), first_pool(densities, start, rounds))
+        state = (_replaced(blank, new, 0), pool)
         steps = (jnp.arange(rounds), jr.split(key, rounds))
         return jax.lax.scan(one_round, state, steps)[0][0]
 
