@@ -3,13 +3,14 @@
     python benchmarks/ladder.py --objects 2000 --chains 100 --out results/ladder
 
 Objects are those of `amortized.py --objects 20000`: drawn from prior and likelihood of
-the model, and observed at random. Of all: the rung that answered, the status, seconds,
-and the calibration of what was answered (ranks, coverage), by rung and in the slices of
-`amortized.py`. Coverage of so few objects is uncertain by a point or two, most of which
-is the luck of their truths. The network, asked for the same objects, has the same luck,
-and what it covers of all 20,000 is known better: `adjusted` is the coverage less that
-of the network of the same objects plus that of the network of all in the slice, with
-its standard error (a control variate).
+the model, and observed at random. With `--sky-limits` no error tells more of a flux than
+the likelihood knows (`mock_photometry`). Of all: the rung that answered, the status,
+processor seconds of every stage, and the calibration of what was answered (ranks,
+coverage), by rung and in the slices of `amortized.py`. Coverage of so few objects is
+uncertain by a point or two, most of which is the luck of their truths. The network,
+asked for the same objects, has the same luck, and what it covers of all 20,000 is known
+better: `adjusted` is the coverage less that of the network of the same objects plus
+that of the network of all in the slice, with its standard error (a control variate).
 
 Of the first `--chains` objects: chains from the prior, whatever the ladder said; the
 widths of intervals beside those of the chains; and a classifier that tells draws of the
@@ -22,7 +23,9 @@ import argparse
 import json
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +37,7 @@ from grainlight.core import status_name
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.evaluation import Ranks, measure_coverage
 from grainlight.evaluation.two_sample import classify_samples
+from grainlight.sampling import ladder
 from grainlight.sampling.correction import CorrectionSettings
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.ladder import Climb, climb
@@ -50,6 +54,33 @@ ROWS = 300  # draws of an object that a classifier tells apart
 FEWEST = 20  # objects of which ranks can be judged
 LEVELS = (0.16, 0.5, 0.84)
 RUNGS = ("corrected", "refined", "guided", "sampled", "settled")
+#: Functions of the ladder that are timed, and the rungs whose objects pass them.
+STAGES = {
+    "_weighed": RUNGS,
+    "_explored": RUNGS[1:],
+    "_refined": RUNGS[1:],
+    "_chains": RUNGS[2:],
+    "_settled": RUNGS[4:],
+}
+
+
+class Clock:
+    """Processor seconds of the stages of the ladder."""
+
+    def __init__(self):
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    def timed(self, name):
+        """A stage that adds to its seconds."""
+        stage = getattr(ladder, name)
+
+        def run(*given):
+            began = time.process_time()
+            found = stage(*given)
+            self.seconds[name] += time.process_time() - began
+            return found
+
+        return run
 
 
 def climb_batch(key, target, proposal, some, settings):
@@ -57,8 +88,12 @@ def climb_batch(key, target, proposal, some, settings):
     count = len(jax.tree.leaves(some)[0])
     usable = np.ones(count, bool)
     plan = Climb(1000, 4, Gate(), settings, CorrectionSettings())
+    clock = Clock()
     began, cpu = time.monotonic(), time.process_time()
-    found = climb(key, target, proposal, some, usable, plan)
+    with ExitStack() as stack:
+        for name in STAGES:
+            stack.enter_context(mock.patch.object(ladder, name, clock.timed(name)))
+        found = climb(key, target, proposal, some, usable, plan)
     wall, cpu = time.monotonic() - began, time.process_time() - cpu
     scaled = [np.asarray(target.parameters.scale(one.theta), float) for one in found]
     generator = np.random.default_rng(0)
@@ -71,7 +106,7 @@ def climb_batch(key, target, proposal, some, settings):
         "draws": np.stack(draws).astype(np.float32),
         "wall": np.full(count, wall / count),
         "cpu": np.full(count, cpu / count),
-    }
+    } | {name: np.full(count, sum_ / count) for name, sum_ in clock.seconds.items()}
 
 
 def chain_batch(key, target, proposal, some, settings):
@@ -183,6 +218,24 @@ def calibration(draws, truth, same, every=None):
     }
 
 
+def seconds_of_stages(found, batch):
+    """Processor seconds of the objects that pass a stage, in the median batch.
+
+    Most batches compile nothing. Several mixtures, or chains begun anew, are together.
+    """
+    medians = {}
+    for name, rungs in STAGES.items():
+        passing = np.isin(found["rung"], rungs)
+        parts = [slice(i, i + batch) for i in range(0, passing.size, batch)]
+        each = [
+            float(found[name][one].sum() / passing[one].sum())
+            for one in parts
+            if passing[one].any()
+        ]
+        medians[name.strip("_")] = float(np.median(each)) if each else None
+    return medians
+
+
 def describe_ladder(found, truth, chosen, shares):
     """Shares of the rungs and the calibration of answers, all and in slices.
 
@@ -280,6 +333,7 @@ def arguments():
     words.add_argument("--chains", type=int, default=100)
     words.add_argument("--batch", type=int, default=BATCH)
     words.add_argument("--together", type=int, help="objects whose chains run together")
+    words.add_argument("--sky-limits", action="store_true", help="of the sky")
     words.add_argument("--only", choices=("climb", "chains"), help="do no other part")
     words.add_argument("--seed", type=int, default=77)
     words.add_argument("--out", type=Path, default=Path("results/ladder"))
@@ -292,7 +346,9 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     model = ShellModel.load(given.model).under(clumpy=False)
     keys = jr.split(jr.key(given.seed), 6)
-    pool, data, conditions = random_objects(keys[0], model, POOL)
+    pool, data, conditions = random_objects(
+        keys[0], model, POOL, sky_limits=given.sky_limits
+    )
     objects = (data, conditions.floor)
     target, proposal = floor_target(model), FloorProposal(model.posterior)
     settings = Settings(chunk_size=given.together, retry_chunk_size=given.together)
@@ -310,6 +366,7 @@ def main() -> None:
 
     path = given.out / "ladder.json"
     result = {"model": given.model, "identity": model.identity, "seed": given.seed}
+    result["sky_limits"] = given.sky_limits
     result["device"] = jax.devices()[0].device_kind
     truth = np.asarray(pool.theta, np.float32)[: given.objects]
     if given.only != "chains":
@@ -322,7 +379,8 @@ def main() -> None:
         )
         chosen = slices(conditions, data, model.bands)
         result["ladder"] = describe_ladder(found, truth, chosen, shares)
-        print(json.dumps(result["ladder"], indent=1), flush=True)
+        result["seconds"] = seconds_of_stages(found, given.batch)
+        print(json.dumps(result, indent=1), flush=True)
         path.write_text(json.dumps(result, indent=1))
     if given.only != "climb":
         chains = in_batches(given.out / "chains", given.chains, CHAINED, one_chain)

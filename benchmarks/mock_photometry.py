@@ -1,6 +1,13 @@
 """Objects drawn from a model and observed at random, for other benchmarks.
 
 A floor of the model error of every object's own is part of what was observed of it.
+
+Simulated errors follow the fluxes. A likelihood takes errors as given, so where an
+error tells more of the flux than the measurement does, answers of the likelihood are
+not those of the simulation. That is so for limits of many sigma in noise of the source:
+what is bright, but has large errors, is a limit, and its error says how bright it is.
+With `sky_limits` there are none of these: at the largest flux that is a limit the noise
+of the source is at most `SOURCE_SHARE` of the error.
 """
 
 import time
@@ -13,11 +20,14 @@ import numpy as np
 
 from grainlight.estimators import Kind, PhotometricLikelihood
 from grainlight.estimators.amortized_training import draw_pool
-from grainlight.estimators.random_observing import Observing, observe_pool
+from grainlight.estimators.random_observing import LIMITS, Observing, observe_pool
 from grainlight.sampling.correction import CorrectionSettings, weigh_draws
 from grainlight.sampling.photometric_target import PhotometricTarget
 from grainlight.sampling.prior import PriorChoice
 from grainlight.simulators import named_prior
+
+#: Noise of the source at the largest flux that is a limit, over the error there.
+SOURCE_SHARE = 0.3
 
 
 class FloorTarget(eqx.Module):
@@ -52,20 +62,23 @@ class FloorProposal(eqx.Module):
         return self.posterior.log_prob(scaled, *given)
 
 
-def observe(key, model, pool, **fixed):
+def observe(key, model, pool, *, sky_limits=False, **fixed):
     """Observations of random objects, and the conditions that they were made under.
 
     Conditions may be fixed by name; the others are drawn at random.
     """
     condition_key, measure_key = jr.split(key)
-    data, conditions = observe_pool(
-        condition_key,
-        measure_key,
-        Observing.of_bands(model.bands),
-        pool.magnitude,
-        pool.redshift,
-        **fixed,
-    )
+    given = condition_key, measure_key, Observing.of_bands(model.bands)
+    seen = pool.magnitude, pool.redshift
+    data, conditions = observe_pool(*given, *seen, **fixed)
+    if sky_limits:
+        fixed["limit_sigma"] = significance_in_sky(conditions)
+        data, conditions = observe_pool(*given, *seen, **fixed)
+    return detections_first(data), conditions
+
+
+def detections_first(data):
+    """The same with detections before limits, as of real observations."""
     order = jnp.argsort(
         jnp.where(data.kind == Kind.missing, 3, data.kind), axis=1, stable=True
     )
@@ -73,18 +86,26 @@ def observe(key, model, pool, **fixed):
     def sort(column):
         return jnp.take_along_axis(column, order, axis=1)
 
-    # detections first, then limits, as of real observations
-    data = replace(
-        data, **{n: sort(getattr(data, n)) for n in ("index", "flux", "error", "kind")}
-    )
-    return data, conditions
+    columns = ("index", "flux", "error", "kind")
+    return replace(data, **{name: sort(getattr(data, name)) for name in columns})
 
 
-def random_objects(key, model, number):
+def significance_in_sky(conditions):
+    """Significance of limits, lowered so far that they are limits in noise of the sky.
+
+    Objects for which that is below what the model was trained for report all fluxes.
+    """
+    relative = 0.4 * np.log(10) * conditions.error
+    largest = SOURCE_SHARE / relative
+    lowered = jnp.minimum(conditions.limit_sigma, largest)
+    return jnp.where(largest < LIMITS[0], -jnp.inf, lowered)
+
+
+def random_objects(key, model, number, *, sky_limits=False):
     """Objects drawn from the prior of a model, and what was observed of them."""
     pool_key, key = jr.split(key)
     pool = draw_pool(pool_key, model, named_prior(model.posterior.prior), number)
-    return pool, *observe(key, model, pool)
+    return pool, *observe(key, model, pool, sky_limits=sky_limits)
 
 
 def slices(conditions, data, model_bands):

@@ -1,15 +1,18 @@
 """Densities of some bands against exact marginals, for every kind of likelihood."""
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from grainlight.core import BandMismatchError
+from grainlight.core import BandMismatchError, ModelError
 from grainlight.estimators import (
     FlowLikelihood,
     GaussianLikelihood,
+    LikelihoodEnsemble,
     PhotometricLikelihood,
     VariationalLikelihood,
 )
@@ -30,6 +33,7 @@ def made(kind, **settings):
 
 GAUSSIAN = made(GaussianLikelihood)
 LATENT = made(VariationalLikelihood, generation_widths=(8,), recognition_widths=(8,))
+ENSEMBLE = made(LikelihoodEnsemble, num_members=3)
 FLOW = made(FlowLikelihood, num_layers=1, width=4, num_draws=8)
 
 
@@ -52,11 +56,58 @@ def test_some_bands_have_the_gaussian_marginal_and_no_other(likelihood, masked):
     assert float(found) != pytest.approx(alone, abs=2e-3)
 
 
-@pytest.mark.parametrize("likelihood", [GAUSSIAN, LATENT, FLOW])
+@pytest.mark.parametrize("likelihood", [GAUSSIAN, ENSEMBLE, LATENT, FLOW])
 def test_all_bands_have_the_density_of_the_likelihood(likelihood):
     x = jnp.asarray(X[0])
     found = ChosenBands(likelihood).log_prob(x, *AT)
     assert float(found) == pytest.approx(float(likelihood.log_prob(x, *AT)), abs=1e-5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_some_bands_of_an_ensemble_have_the_mixture_of_marginals(masked):
+    index = np.array(CHOSEN)
+    each = []
+    for member in ENSEMBLE.members:
+        moments = member.moments(*AT)
+        covariance = np.asarray(moments.covariance, float)[np.ix_(index, index)]
+        mean = np.asarray(moments.mean, float)[index]
+        each.append(multivariate_normal(mean, covariance).logpdf(X[0][index]))
+    assert np.ptp(each) > 0.01
+    bands = ChosenBands(ENSEMBLE, () if masked else CHOSEN)
+    mask = jnp.asarray(MASK) if masked else None
+    found = float(bands.log_prob(jnp.asarray(X[0]), *AT, mask))
+    assert found == pytest.approx(logsumexp(each) - np.log(3), abs=2e-3)
+    # the Gaussian of the same moments is another density
+    mean, covariance = ENSEMBLE.moments_at(*AT, jnp.asarray(CHOSEN))
+    moments = multivariate_normal(np.asarray(mean, float), np.asarray(covariance))
+    far = X[0][index] + 3
+    there = float(bands.log_prob(jnp.asarray(X[0] + 3), *AT, mask))
+    assert there != pytest.approx(moments.logpdf(far), abs=2e-3)
+
+
+def test_moments_of_an_ensemble_are_those_of_its_draws():
+    draw = jax.jit(jax.vmap(lambda key: ENSEMBLE.sample(key, *AT)))
+    draws = np.asarray(draw(jr.split(jr.key(1), 100_000)), float)
+    moments = ENSEMBLE.moments(*AT)
+    sd = np.sqrt(np.diag(np.asarray(moments.covariance, float)))
+    assert np.all(np.abs(draws.mean(axis=0) - moments.mean) < 5.3 * sd / 316)
+    found = np.cov(draws.T) / np.outer(sd, sd)
+    wanted = np.asarray(moments.covariance, float) / np.outer(sd, sd)
+    np.testing.assert_allclose(found, wanted, atol=0.03)
+    mean, variance = ENSEMBLE.scatter_at(*AT, jnp.arange(4))
+    np.testing.assert_allclose(mean, moments.mean, rtol=1e-6)
+    np.testing.assert_allclose(variance, sd**2, rtol=1e-4)
+    # members disagree: their own scatter is not all
+    own = ENSEMBLE.members[0].scatter_at(*AT, jnp.arange(4))[1]
+    assert np.any(np.abs(own / variance - 1) > 0.01)
+
+
+def test_an_ensemble_is_of_one_outcome():
+    other = GaussianLikelihood.from_data(
+        jr.key(0), THETA, CONDITION, X[:, :3], widths=(8,)
+    )
+    with pytest.raises(ModelError, match="of 2 kinds"):
+        LikelihoodEnsemble([GAUSSIAN, other])
 
 
 def test_what_has_no_marginal_is_refused():

@@ -22,6 +22,7 @@ from grainlight.estimators import (
     GaussianLikelihood,
     GaussianPosterior,
     Inputs,
+    LikelihoodEnsemble,
     PhotometricPosterior,
     PosteriorEnsemble,
     RatioClassifier,
@@ -117,6 +118,9 @@ MAKERS = {
         key, THETA, CONDITION, X, gain=GAIN, widths=(8,), num_layers=2, width=8
     ),
     "FlowPosterior": lambda key: flow_posterior(key, encoder="token", **SMALL),
+    "LikelihoodEnsemble": lambda key: LikelihoodEnsemble.from_data(
+        key, THETA, CONDITION, X, gain=GAIN, widths=(8,), num_members=2
+    ),
     "PhotometricPosterior": photometric_posterior,
     "PosteriorEnsemble": lambda key: PosteriorEnsemble(
         [
@@ -152,6 +156,7 @@ ROWS = {
     "FlowDensity": (THETA,),
     "FlowLikelihood": (THETA, CONDITION, X),
     "FlowPosterior": (THETA, CONDITION, X),
+    "LikelihoodEnsemble": (THETA, CONDITION, X),
     "PhotometricPosterior": (THETA, *SEEN, RNG.random((50, 3)) < 0.7),
     "PosteriorEnsemble": (THETA, CONDITION, X),
     "GaussianPosterior": (THETA, CONDITION, X),

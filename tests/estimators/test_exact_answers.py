@@ -11,6 +11,7 @@ from grainlight.estimators import (
     FlowLikelihood,
     GaussianLikelihood,
     GaussianPosterior,
+    LikelihoodEnsemble,
     TrainingSettings,
     VariationalLikelihood,
     fit_estimator,
@@ -32,6 +33,7 @@ MASKS = [(True, True, True), (True, False, True), (False, True, False)]
 MAKERS = {
     "gaussian": GaussianLikelihood,
     "convolutional": GaussianLikelihood,
+    "ensemble": LikelihoodEnsemble,
     "variational": VariationalLikelihood,
     "flow": FlowLikelihood,
     "posterior": GaussianPosterior,
@@ -39,6 +41,7 @@ MAKERS = {
 SMALL = {
     "gaussian": {},
     "convolutional": {"covariance": "convolutional", "branch_widths": (16, 4)},
+    "ensemble": {"num_members": 3},
     "variational": {
         "generation_widths": (32,),
         "recognition_widths": (32,),
@@ -82,7 +85,8 @@ def mean_gap(log_prob, exact, *columns):
 
 
 @pytest.fixture(
-    scope="module", params=["gaussian", "convolutional", "variational", "flow"]
+    scope="module",
+    params=["gaussian", "convolutional", "ensemble", "variational", "flow"],
 )
 def likelihood(request):
     return fit(request.param, table(9_000, 1))

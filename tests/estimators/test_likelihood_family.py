@@ -18,6 +18,7 @@ from grainlight.estimators import (
     FlowLikelihood,
     GaussianLikelihood,
     GaussianPosterior,
+    LikelihoodEnsemble,
     VariationalLikelihood,
     hide_bands,
 )
@@ -34,6 +35,9 @@ SEEN = jnp.array([20.5, 19.2])
 MAKERS = {
     "convolutional": lambda: GaussianLikelihood.from_data(
         jr.key(0), THETA, CONDITION, X, widths=(8,), covariance="convolutional"
+    ),
+    "ensemble": lambda: LikelihoodEnsemble.from_data(
+        jr.key(0), THETA, CONDITION, X, widths=(8,), num_members=3
     ),
     "flow": lambda: FlowLikelihood.from_data(
         jr.key(0), THETA, CONDITION, X, widths=(8,), num_layers=2, width=8

@@ -25,6 +25,7 @@ from grainlight.estimators.learned_simulations import (
     learn_simulations,
 )
 from grainlight.estimators.likelihood import AbstractLikelihood
+from grainlight.estimators.likelihood_ensemble import LikelihoodEnsemble
 from grainlight.estimators.masks import hide_bands
 from grainlight.estimators.mixing import Inputs, Outputs
 from grainlight.estimators.moments import Moments
@@ -73,6 +74,7 @@ __all__ = [
     "Inputs",
     "Kind",
     "LearnedSimulations",
+    "LikelihoodEnsemble",
     "Moments",
     "Outputs",
     "OWN",

@@ -3,6 +3,7 @@ r"""Any learned likelihood of exact values in all dimensions, or in some of them
 In all of them the density is the likelihood's own. In some it is
 
 - for a Gaussian likelihood the exact marginal, of the rows and columns that are left;
+- for an ensemble of Gaussians the even mixture of their exact marginals;
 - for one with latent variables the Gaussian of the same mean and covariance, that of
   the means included, $\langle \Sigma_v \rangle + \mathrm{Cov}(\mu_v)$;
 - for a flow nothing: the marginal is an integral that no formula gives.
@@ -15,6 +16,10 @@ from jaxtyping import Array, Bool, Float
 from grainlight.core import BandMismatchError
 from grainlight.estimators.errors import Likelihood
 from grainlight.estimators.flow_likelihood import FlowLikelihood
+from grainlight.estimators.likelihood_ensemble import (
+    LikelihoodEnsemble,
+    even_mixture,
+)
 from grainlight.estimators.moments import gaussian_log_prob, marginal_log_prob
 
 
@@ -67,6 +72,9 @@ class ChosenBands(eqx.Module):
                 "Expected bands chosen for all objects, or a mask of one object; got "
                 "both. Hide what is not chosen by the mask."
             )
+        if isinstance(self.likelihood, LikelihoodEnsemble):
+            parts = [ChosenBands(m, self.chosen) for m in self.likelihood.members]
+            return even_mixture([p.log_prob(x, theta, condition, mask) for p in parts])
         if mask is not None and not isinstance(self.likelihood, FlowLikelihood):
             moments = self.likelihood.moments(theta, condition)
             residual = jnp.where(mask, x, 0.0) - moments.mean

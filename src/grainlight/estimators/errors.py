@@ -12,9 +12,12 @@ from jaxtyping import Array, Bool, Float
 from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.likelihood_ensemble import LikelihoodEnsemble
 from grainlight.estimators.variational import VariationalLikelihood
 
-Likelihood = GaussianLikelihood | VariationalLikelihood | FlowLikelihood
+Likelihood = (
+    GaussianLikelihood | LikelihoodEnsemble | VariationalLikelihood | FlowLikelihood
+)
 
 
 def absolute_error(

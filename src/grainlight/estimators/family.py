@@ -1,7 +1,8 @@
 """One member of a family of estimators: trained on the rows of the thesis, and saved.
 
-All members see the same rows, and the same noise drawn anew in every step. A finished
-member is read, not trained again; an unfinished one goes on from its checkpoint.
+All members see the same rows, and the same noise drawn anew in every step; those with a
+`blur` have it in their objective instead. A finished member is read, not trained again;
+an unfinished one goes on from its checkpoint.
 """
 
 from collections.abc import Mapping
@@ -121,7 +122,6 @@ def train_family(
     if (folder / WORDS).is_file():
         return load_estimator(folder)
     build_key, train_key = jr.split(key)
-    masked = noise_with_masks if family.is_posterior else add_magnitude_noise
     trained = finish_estimator(
         train_key,
         _untrained(build_key, family, train, start),
@@ -129,7 +129,7 @@ def train_family(
         held.columns(),
         settings,
         folder=folder / CHECKPOINT,
-        augment=masked(noise_mag),
+        augment=_augment(family, noise_mag),
         error=absolute_error,
         progress=progress,
     )
@@ -142,6 +142,13 @@ def train_family(
         "num_train": len(train),
     }
     return _saved(folder, trained, meta | _COMMON)
+
+
+def _augment(family: Family, noise_mag: float) -> Augment | None:
+    """What is drawn anew in every step, if anything is."""
+    if family.made_of.settings.get("blur"):
+        return None
+    return (noise_with_masks if family.is_posterior else add_magnitude_noise)(noise_mag)
 
 
 def _untrained(

@@ -33,6 +33,7 @@ from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.flow_posterior import FlowPosterior
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.likelihood_ensemble import LikelihoodEnsemble
 from grainlight.estimators.photometric_posterior import PhotometricPosterior
 from grainlight.estimators.posterior_ensemble import PosteriorEnsemble
 from grainlight.estimators.ratio import RatioClassifier
@@ -54,6 +55,7 @@ ESTIMATORS: dict[str, Any] = {
     "FlowPosterior": FlowPosterior,
     "GaussianLikelihood": GaussianLikelihood,
     "GaussianPosterior": GaussianPosterior,
+    "LikelihoodEnsemble": LikelihoodEnsemble,
     "PhotometricPosterior": PhotometricPosterior,
     "PosteriorEnsemble": PosteriorEnsemble,
     "RatioClassifier": RatioClassifier,

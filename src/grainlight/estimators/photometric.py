@@ -29,12 +29,15 @@ from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.flux_detections import flux_residual, log_unit
 from grainlight.estimators.flux_limits import Limits, draft_limits, limits_log_prob
 from grainlight.estimators.gaussian import GaussianLikelihood
+from grainlight.estimators.likelihood_ensemble import LikelihoodEnsemble
 from grainlight.estimators.moments import LOG_TWO_PI, Moments
 from grainlight.estimators.observed import Conditional, Kind, condition_on_detected
 from grainlight.estimators.photometric_data import PhotometricData
 from grainlight.estimators.variational import VariationalLikelihood
 
-Magnitudes = GaussianLikelihood | ClumpyLikelihood | VariationalLikelihood
+Magnitudes = (
+    GaussianLikelihood | ClumpyLikelihood | LikelihoodEnsemble | VariationalLikelihood
+)
 #: Five per cent of flux [mag].
 FIVE_PER_CENT = 2.5 / float(np.log(10)) * 0.05
 
@@ -44,8 +47,8 @@ class PhotometricLikelihood(eqx.Module):
 
     Attributes:
         model: Likelihood of AB magnitudes at 10 Mpc, by its moments: exact for a
-            Gaussian one, and the Gaussian of the same moments for one with latent
-            variables. Its conditions are the redshift, or nothing.
+            Gaussian one, and the Gaussian of the same moments for an ensemble and for
+            one with latent variables. Its conditions are the redshift, or nothing.
         bands: Names of its bands.
         floor_mag: Model error that is left in every band on its own [mag].
     """

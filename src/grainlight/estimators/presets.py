@@ -31,13 +31,18 @@ from grainlight.core import ModelError, Parameters
 from grainlight.estimators.flow_likelihood import FlowLikelihood
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.gaussian_posterior import GaussianPosterior
+from grainlight.estimators.likelihood_ensemble import LikelihoodEnsemble
 from grainlight.estimators.settings import TrainingSettings
 from grainlight.estimators.variational import VariationalLikelihood
 
 SUPERNOVA = ("sn_luminosity", "sn_temperature")
 TEMPERATURE = "dust_temperature"
 Estimator = (
-    GaussianLikelihood | VariationalLikelihood | FlowLikelihood | GaussianPosterior
+    GaussianLikelihood
+    | LikelihoodEnsemble
+    | VariationalLikelihood
+    | FlowLikelihood
+    | GaussianPosterior
 )
 
 
@@ -186,6 +191,7 @@ _SOURCES = _WIDE | {"num_sources": 3}
 OWN: dict[str, Preset] = {
     "dense": Preset(GaussianLikelihood, _SOURCES, _FASTER, is_scale_free=True),
     "dense*": Preset(GaussianLikelihood, _WIDE, _FASTER, SUPERNOVA),
+    "ensemble": Preset(LikelihoodEnsemble, _SOURCES, _FASTER, is_scale_free=True),
     "flow": Preset(FlowLikelihood, _SOURCES | _BENT, _FASTER, is_scale_free=True),
     "flow*": Preset(FlowLikelihood, _WIDE | _BENT, _FASTER, SUPERNOVA),
 }
