@@ -3,8 +3,8 @@
     python benchmarks/ladder.py --objects 2000 --chains 100 --out results/ladder
 
 Objects are those of `amortized.py --objects 20000`: drawn from prior and likelihood of
-the model, and observed at random. With `--sky-limits` no error tells more of a flux than
-the likelihood knows (`mock_photometry`). Of all: the rung that answered, the status,
+the model, and observed at random. With `--sky-limits` no error tells more of a flux
+than the likelihood knows (`mock_photometry`). Of all: the rung that answered, the status,
 processor seconds of every stage, and the calibration of what was answered (ranks,
 coverage), by rung and in the slices of `amortized.py`. Coverage of so few objects is
 uncertain by a point or two, most of which is the luck of their truths. The network,
