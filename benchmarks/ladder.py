@@ -4,13 +4,14 @@
 
 Objects are those of `amortized.py --objects 20000`: drawn from prior and likelihood of
 the model, and observed at random. With `--sky-limits` no error tells more of a flux
-than the likelihood knows (`mock_photometry`). Of all: the rung that answered, the status,
-processor seconds of every stage, and the calibration of what was answered (ranks,
-coverage), by rung and in the slices of `amortized.py`. Coverage of so few objects is
-uncertain by a point or two, most of which is the luck of their truths. The network,
-asked for the same objects, has the same luck, and what it covers of all 20,000 is known
-better: `adjusted` is the coverage less that of the network of the same objects plus
-that of the network of all in the slice, with its standard error (a control variate).
+than the likelihood knows (`mock_photometry`). Of all: the rung that answered, the
+status, processor seconds of every stage, and the calibration of what was answered
+(ranks, coverage), by rung and in the slices of `amortized.py`. Coverage of so few
+objects is uncertain by a point or two, most of which is the luck of their truths. The
+network, asked for the same objects, has the same luck, and what it covers of all 20,000
+is known better: `adjusted` is the coverage less that of the network of the same objects
+plus that of the network of all in the slice, with its standard error (a control
+variate).
 
 Of the first `--chains` objects: chains from the prior, whatever the ladder said; the
 widths of intervals beside those of the chains; and a classifier that tells draws of the
