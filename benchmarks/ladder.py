@@ -61,7 +61,7 @@ STAGES = {
     "_explored": RUNGS[1:],
     "_refined": RUNGS[1:],
     "_chains": RUNGS[2:],
-    "_settled": RUNGS[4:],
+    "_settled": RUNGS[4:],  # and what failed there
 }
 
 
@@ -226,7 +226,7 @@ def seconds_of_stages(found, batch):
     """
     medians = {}
     for name, rungs in STAGES.items():
-        passing = np.isin(found["rung"], rungs)
+        passing = np.isin(found["rung"], rungs) | (found["status"] != "ok")
         parts = [slice(i, i + batch) for i in range(0, passing.size, batch)]
         each = [
             float(found[name][one].sum() / passing[one].sum())
@@ -326,6 +326,19 @@ def compare(key, chains, ladder):
     }
 
 
+def claim(path, words):
+    """Refuse a folder whose batches are of other objects."""
+    if path.exists():
+        before = json.loads(path.read_text())
+        other = [name for name in words if before.get(name) != words[name]]
+        if other:
+            raise SystemExit(
+                f"Expected batches of the same objects in {path.parent}; got another "
+                f"{' and '.join(other)} in {path.name}. Name another folder by --out."
+            )
+    path.write_text(json.dumps(words, indent=1))
+
+
 def arguments():
     """What is asked for."""
     words = argparse.ArgumentParser(description=__doc__)
@@ -366,9 +379,10 @@ def main() -> None:
         return chain_batch(one, target, proposal, some(rows), settings)
 
     path = given.out / "ladder.json"
-    result = {"model": given.model, "identity": model.identity, "seed": given.seed}
-    result["sky_limits"] = given.sky_limits
-    result["device"] = jax.devices()[0].device_kind
+    words = {"identity": model.identity, "seed": given.seed, "batch": given.batch}
+    words["sky_limits"] = given.sky_limits
+    claim(given.out / "objects.json", words)
+    result = {"model": given.model, **words, "device": jax.devices()[0].device_kind}
     truth = np.asarray(pool.theta, np.float32)[: given.objects]
     if given.only != "chains":
         found = in_batches(given.out / "climbed", given.objects, given.batch, one_climb)

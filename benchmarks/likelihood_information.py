@@ -8,14 +8,14 @@ log-likelihood of whatever is observed obey the second identity of Bartlett,
 $$ E[s s^T] = -E[H] , $$
 
 if the observations are drawn from that likelihood. One that is too sure of itself has
-the larger scores. No posterior is sampled, so this finds a per cent where coverage of
-as many objects finds two. Objects are drawn from the model and observed five times
-under the same conditions, all fluxes reported. Four observations give the matrix $C$,
-the inverse of their mean $-H$ (plus that of a wide prior), by which the fifth is
-summed up, $\mathrm{tr}\, C s s^T$ beside $-\mathrm{tr}\, C H$, each in turn; objects
-whose four observations do not agree on a curvature are left out, which is no selection
-by the fifth. The control takes errors that are a tenth too small. Five minutes of
-processor time, most of it compilation.
+the larger scores. No posterior is sampled, so thousands of objects take minutes.
+Objects are drawn from the model and observed five times under the same conditions, all
+fluxes reported. Four observations give the matrix $C$, the inverse of their mean $-H$
+(plus that of a wide prior), by which the fifth is summed up, $\mathrm{tr}\, C s s^T$
+beside $-\mathrm{tr}\, C H$, each in turn; objects whose four observations do not agree
+on a curvature are left out, which is no selection by the fifth. The control takes
+errors that are a tenth too small. Five minutes of processor time, most of it
+compilation.
 """
 
 import argparse

@@ -6,8 +6,8 @@ Simulated errors follow the fluxes. A likelihood takes errors as given, so where
 error tells more of the flux than the measurement does, answers of the likelihood are
 not those of the simulation. That is so for limits of many sigma in noise of the source:
 what is bright, but has large errors, is a limit, and its error says how bright it is.
-With `sky_limits` there are none of these: at the largest flux that is a limit the noise
-of the source is at most `SOURCE_SHARE` of the error.
+With `sky_limits` there are few of these: at the largest flux that is a limit the noise
+of the source is typically `SOURCE_SHARE` of the error at most.
 """
 
 import time
@@ -26,7 +26,7 @@ from grainlight.sampling.photometric_target import PhotometricTarget
 from grainlight.sampling.prior import PriorChoice
 from grainlight.simulators import named_prior
 
-#: Noise of the source at the largest flux that is a limit, over the error there.
+#: Typical noise of the source at the largest flux that is a limit, over the error.
 SOURCE_SHARE = 0.3
 
 

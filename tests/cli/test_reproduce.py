@@ -79,7 +79,7 @@ def test_the_recipe_has_every_family_and_can_be_sized():
     names = {one.name for one in recipe.families}
     for kind in ("dense", "convolutional", "variational"):
         assert {f"thesis-{kind}", f"thesis-{kind}*"} <= names
-    assert {"thesis-standard", "dense", "flow", "flow*"} <= names
+    assert {"thesis-standard", "dense", "ensemble", "flow", "flow*"} <= names
     assert {one.bands for one in recipe.runs} == {"all", "F", "random"}
     small = recipe.sized(
         parents=500,

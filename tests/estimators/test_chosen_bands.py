@@ -98,8 +98,8 @@ def test_moments_of_an_ensemble_are_those_of_its_draws():
     np.testing.assert_allclose(mean, moments.mean, rtol=1e-6)
     np.testing.assert_allclose(variance, sd**2, rtol=1e-4)
     # members disagree: their own scatter is not all
-    own = ENSEMBLE.members[0].scatter_at(*AT, jnp.arange(4))[1]
-    assert np.any(np.abs(own / variance - 1) > 0.01)
+    own = [one.scatter_at(*AT, jnp.arange(4))[1] for one in ENSEMBLE.members]
+    assert np.any(np.mean(own, axis=0) / variance < 0.95)
 
 
 def test_an_ensemble_is_of_one_outcome():

@@ -1,10 +1,12 @@
 """The data of the thesis, made from shells of the data set of the tests."""
 
+import jax.random as jr
 import numpy as np
 import pytest
 
 from grainlight.core import ParameterError
-from grainlight.estimators import named_preset
+from grainlight.estimators import LikelihoodEnsemble, TrainingSettings, named_preset
+from grainlight.estimators.family import Family, train_family
 from grainlight.estimators.presets import brightness_gain, shape_mixing
 from grainlight.estimators.thesis_rows import (
     BANDS,
@@ -60,3 +62,42 @@ def test_a_brighter_shell_of_the_same_shape_has_the_same_features():
     gain = brightness_gain(parameters, 3) @ (moved - at)[:-1]
     np.testing.assert_allclose(gain, -2.5)
     assert named_preset("dense").is_scale_free
+
+
+@pytest.fixture
+def trained(invented, tmp_path):
+    """Trains a small ensemble of a blur for one epoch."""
+    train, held = (
+        ThesisRows.read(invented, split, variants=1, seed=1, most=40)
+        for split in ("train", "test")
+    )
+
+    def run(blur):
+        small = {"num_members": 2, "widths": (8,), "num_sources": 1, "blur": blur}
+        return train_family(
+            jr.key(1),
+            Family("small", "ensemble", small),
+            train,
+            held,
+            tmp_path / "small",
+            TrainingSettings(num_epochs=1, batch_size=16),
+            noise_mag=0.05,
+        )
+
+    return run
+
+
+def test_an_ensemble_learns_with_the_noise_in_its_objective(trained, monkeypatch):
+    monkeypatch.setattr(
+        "grainlight.estimators.family.add_magnitude_noise",
+        lambda noise: pytest.fail("noise was drawn as well"),
+    )
+    saved = trained((0.05, 0.05))
+    assert isinstance(saved.estimator, LikelihoodEnsemble)
+    assert saved.record.num_epochs == 1
+    assert [one.blur for one in saved.estimator.members] == [(0.05, 0.05)] * 2
+
+
+def test_noise_in_the_objective_is_that_of_the_magnitudes(trained):
+    with pytest.raises(ParameterError, match=r"0\.05 mag, as the blur of small"):
+        trained((0.02, 0.05))

@@ -15,7 +15,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from grainlight.core import Parameters
+from grainlight.core import ParameterError, Parameters
 from grainlight.estimators.density import FlowDensity
 from grainlight.estimators.errors import absolute_error
 from grainlight.estimators.files import (
@@ -146,7 +146,13 @@ def train_family(
 
 def _augment(family: Family, noise_mag: float) -> Augment | None:
     """What is drawn anew in every step, if anything is."""
-    if family.made_of.settings.get("blur"):
+    blur = family.made_of.settings.get("blur")
+    if blur:
+        if set(blur) != {noise_mag}:
+            raise ParameterError(
+                f"Expected the noise of the magnitudes, {noise_mag:g} mag, as the blur "
+                f"of {family.name}; got {list(blur)}. Give it twice that value."
+            )
         return None
     return (noise_with_masks if family.is_posterior else add_magnitude_noise)(noise_mag)
 

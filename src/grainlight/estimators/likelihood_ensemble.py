@@ -6,9 +6,9 @@ $$ p(x | \theta, z) = \frac1M \sum_{m=1}^M N\big(x;\, \mu_m(\theta, z),\,
 Networks that start from other weights err apart on what they were not trained on. Each
 is too sure of itself there; where they disagree the mixture is wider, as it should be.
 
-Objective: the mean of the objectives of the members, which learn side by side, each by
-itself. Missing dimensions are left out exactly: the marginal of a mixture is that of
-its members.
+Objective: the mean of the objectives of the members, which learn side by side from the
+same batches. Missing dimensions are left out exactly: the marginal of a mixture is that
+of its members.
 
 References:
     Lakshminarayanan, Pritzel & Blundell (2017), arXiv:1612.01474 (deep ensembles).
