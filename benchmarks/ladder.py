@@ -3,8 +3,8 @@
     python benchmarks/ladder.py --objects 2000 --chains 100 --out results/ladder
 
 Objects are those of `amortized.py --objects 20000`: drawn from prior and likelihood of
-the model, and observed at random. With `--sky-limits` no error tells more of a flux
-than the likelihood knows (`mock_photometry`). Of all: the rung that answered, the
+the model, and observed at random. With `--sky-limits` few errors tell more of a
+flux than the likelihood knows (`mock_photometry`). Of all: the rung that answered, the
 status, processor seconds of every stage, and the calibration of what was answered
 (ranks, coverage), by rung and in the slices of `amortized.py`. Coverage of so few
 objects is uncertain by a point or two, most of which is the luck of their truths. The
@@ -38,7 +38,7 @@ from grainlight.core import status_name
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.evaluation import Ranks, measure_coverage
 from grainlight.evaluation.two_sample import classify_samples
-from grainlight.sampling import ladder
+from grainlight.sampling import ladder as climbing
 from grainlight.sampling.correction import CorrectionSettings
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.ladder import Climb, climb
@@ -73,7 +73,7 @@ class Clock:
 
     def timed(self, name):
         """A stage that adds to its seconds."""
-        stage = getattr(ladder, name)
+        stage = getattr(climbing, name)
 
         def run(*given):
             began = time.process_time()
@@ -93,7 +93,7 @@ def climb_batch(key, target, proposal, some, settings):
     began, cpu = time.monotonic(), time.process_time()
     with ExitStack() as stack:
         for name in STAGES:
-            stack.enter_context(mock.patch.object(ladder, name, clock.timed(name)))
+            stack.enter_context(mock.patch.object(climbing, name, clock.timed(name)))
         found = climb(key, target, proposal, some, usable, plan)
     wall, cpu = time.monotonic() - began, time.process_time() - cpu
     scaled = [np.asarray(target.parameters.scale(one.theta), float) for one in found]
@@ -107,7 +107,7 @@ def climb_batch(key, target, proposal, some, settings):
         "draws": np.stack(draws).astype(np.float32),
         "wall": np.full(count, wall / count),
         "cpu": np.full(count, cpu / count),
-    } | {name: np.full(count, sum_ / count) for name, sum_ in clock.seconds.items()}
+    } | {name: np.full(count, one / count) for name, one in clock.seconds.items()}
 
 
 def chain_batch(key, target, proposal, some, settings):
@@ -347,7 +347,7 @@ def arguments():
     words.add_argument("--chains", type=int, default=100)
     words.add_argument("--batch", type=int, default=BATCH)
     words.add_argument("--together", type=int, help="objects whose chains run together")
-    words.add_argument("--sky-limits", action="store_true", help="of the sky")
+    words.add_argument("--sky-limits", action="store_true", help="none in other noise")
     words.add_argument("--only", choices=("climb", "chains"), help="do no other part")
     words.add_argument("--seed", type=int, default=77)
     words.add_argument("--out", type=Path, default=Path("results/ladder"))

@@ -16,11 +16,12 @@ from jaxtyping import Array, Bool, Float
 from grainlight.core import BandMismatchError
 from grainlight.estimators.errors import Likelihood
 from grainlight.estimators.flow_likelihood import FlowLikelihood
-from grainlight.estimators.likelihood_ensemble import (
-    LikelihoodEnsemble,
+from grainlight.estimators.likelihood_ensemble import LikelihoodEnsemble
+from grainlight.estimators.moments import (
     even_mixture,
+    gaussian_log_prob,
+    marginal_log_prob,
 )
-from grainlight.estimators.moments import gaussian_log_prob, marginal_log_prob
 
 
 class ChosenBands(eqx.Module):

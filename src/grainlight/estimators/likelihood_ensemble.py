@@ -20,14 +20,13 @@ from typing import Any
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from grainlight.core import ModelError
 from grainlight.estimators.gaussian import GaussianLikelihood
 from grainlight.estimators.likelihood import AbstractLikelihood
 from grainlight.estimators.mixing import Inputs, Outputs
-from grainlight.estimators.moments import Moments
+from grainlight.estimators.moments import Moments, even_mixture
 
 
 class LikelihoodEnsemble(AbstractLikelihood):
@@ -162,11 +161,6 @@ class LikelihoodEnsemble(AbstractLikelihood):
     ) -> Float[Array, ""]:
         given = (progress, theta, condition, x, mask)
         return jnp.mean(jnp.stack([one.loss(key, *given) for one in self.members]))
-
-
-def even_mixture(log_prob: Sequence[Float[Array, ""]]) -> Float[Array, ""]:
-    """Log-density of an even mixture of densities."""
-    return logsumexp(jnp.stack(log_prob)) - jnp.log(len(log_prob))
 
 
 def _joined(

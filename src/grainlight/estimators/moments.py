@@ -1,10 +1,13 @@
-"""The Gaussian itself: moments, densities, and the objectives."""
+"""The Gaussian itself: moments, densities, mixtures, and the objectives."""
+
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
+from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
@@ -50,6 +53,11 @@ def marginal_log_prob(
     factor = jnp.linalg.cholesky(jnp.where(both, covariance, jnp.eye(residual.size)))
     full = gaussian_log_prob(jnp.where(mask, residual, 0.0), factor)
     return full + 0.5 * LOG_TWO_PI * jnp.sum(~mask)
+
+
+def even_mixture(log_prob: Sequence[Float[Array, ""]]) -> Float[Array, ""]:
+    """Log-density of an even mixture of densities."""
+    return logsumexp(jnp.stack(log_prob)) - jnp.log(len(log_prob))
 
 
 def limited_loss(value: Float[Array, ""]) -> Float[Array, ""]:

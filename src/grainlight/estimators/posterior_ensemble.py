@@ -20,11 +20,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Key
 
 from grainlight.core import ParameterError
 from grainlight.estimators.flow_posterior import FlowPosterior
+from grainlight.estimators.moments import even_mixture
 from grainlight.estimators.posterior import AbstractPosterior, PosteriorDraws
 
 
@@ -67,8 +67,9 @@ class PosteriorEnsemble(AbstractPosterior):
         condition: Float[Array, " cond"],
         mask: Bool[Array, " token"] | None = None,
     ) -> Float[Array, ""]:
-        each = [one.log_prob(theta, x, condition, mask) for one in self.members]
-        return logsumexp(jnp.stack(each)) - jnp.log(len(self.members))
+        return even_mixture(
+            [one.log_prob(theta, x, condition, mask) for one in self.members]
+        )
 
     def draw(
         self,

@@ -9,6 +9,7 @@ $$ \sigma^2 = (0.4 \ln 10\, \sigma_m F')^2 + \sigma_b^2 ; $$
 the measured flux is the true one plus noise, and a limit of $n \sigma$ where it is
 below that. $F'$ is the true flux times a wide random factor: an error must not tell the
 flux, or the posterior would know more than the likelihood, for which errors are given.
+(It still does where what is bright, but has large errors, is a limit of many sigma.)
 
 The bands are those of one instrument or of all, three to all of these, rarely fewer.
 """
