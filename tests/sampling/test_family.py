@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from grainlight.core import Parameter, ParameterError, Parameters
-from grainlight.estimators import ChosenBands, FlowDensity, GaussianLikelihood
+from grainlight.estimators import (
+    ChosenBands,
+    FlowDensity,
+    GaussianLikelihood,
+    LikelihoodEnsemble,
+)
 from grainlight.sampling import ExactData, FamilyTarget
 
 RNG = np.random.default_rng(0)
@@ -55,6 +60,24 @@ def test_a_mask_leaves_out_what_is_not_there(likelihood, prior):
     some = float(target.log_likelihood(at, data))
     same = float(chosen.log_likelihood(at, ExactData(data.x, data.condition)))
     assert some == pytest.approx(same, abs=1e-4)
+
+
+def test_one_member_of_an_ensemble_shows_the_way(likelihood, prior):
+    other = GaussianLikelihood.from_data(
+        jr.key(3), THETA, CONDITION, X, mixing=MIXING, widths=(8,)
+    )
+    at = jnp.array([0.2, 0.7])
+    data = ExactData(jnp.asarray(X[0]), jnp.asarray(CONDITION[0]))
+    for chosen in ((), (0, 2)):
+        both = ChosenBands(LikelihoodEnsemble([likelihood, other]), chosen)
+        target = FamilyTarget(both, prior, PARAMETERS, VISIBLE)
+        alone = FamilyTarget(
+            ChosenBands(likelihood, chosen), prior, PARAMETERS, VISIBLE
+        )
+        draft = float(target.log_draft(at, data))
+        assert draft == pytest.approx(float(alone.log_likelihood(at, data)), rel=1e-5)
+        assert draft == pytest.approx(float(alone.log_draft(at, data)), rel=1e-5)
+        assert draft != pytest.approx(float(target.log_likelihood(at, data)), rel=1e-5)
 
 
 def test_a_prior_of_other_parameters_is_refused(likelihood, prior):

@@ -14,10 +14,10 @@ import pytest
 from grainlight.core import Parameter, ParameterError, Parameters, Status
 from grainlight.sampling import Gate, Settings, sample_posterior
 
-SETTINGS = Settings(num_retries=1, retry_factor=1, refine_rounds=6, refine_blocks=2)
+SETTINGS = Settings(num_retries=1, retry_factor=1.0, refine_rounds=6, refine_blocks=2)
 QUICK = Settings(
     num_retries=1,
-    retry_factor=1,
+    retry_factor=1.0,
     num_particles=32,
     num_components=2,
     refine_rounds=1,

@@ -9,7 +9,10 @@ In all of them the density is the likelihood's own. In some it is
 - for a flow nothing: the marginal is an integral that no formula gives.
 """
 
+from typing import Any
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -29,10 +32,13 @@ class ChosenBands(eqx.Module):
 
     Attributes:
         likelihood: Density of all dimensions.
+        members: Arrays of the members of an ensemble, one behind the other: they are
+            gone through in a loop that is compiled once. None for any other likelihood.
         chosen: Which of them are there; all if none is named.
     """
 
     likelihood: Likelihood
+    members: Any
     chosen: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, likelihood: Likelihood, chosen: tuple[int, ...] = ()) -> None:
@@ -49,6 +55,10 @@ class ChosenBands(eqx.Module):
                 "train a flow on the bands that are there."
             )
         self.likelihood, self.chosen = likelihood, tuple(chosen)
+        self.members = None
+        if isinstance(likelihood, LikelihoodEnsemble):
+            parts = [eqx.filter(one, eqx.is_array) for one in likelihood.members]
+            self.members = jax.tree.map(lambda *leaf: jnp.stack(leaf), *parts)
 
     def log_prob(
         self,
@@ -74,8 +84,13 @@ class ChosenBands(eqx.Module):
                 "both. Hide what is not chosen by the mask."
             )
         if isinstance(self.likelihood, LikelihoodEnsemble):
-            parts = [ChosenBands(m, self.chosen) for m in self.likelihood.members]
-            return even_mixture([p.log_prob(x, theta, condition, mask) for p in parts])
+            first = self.likelihood.members[0]
+
+            def one(arrays: Any) -> Float[Array, ""]:
+                member = ChosenBands(eqx.combine(arrays, first), self.chosen)
+                return member.log_prob(x, theta, condition, mask)
+
+            return even_mixture(jax.lax.map(one, self.members))
         if mask is not None and not isinstance(self.likelihood, FlowLikelihood):
             moments = self.likelihood.moments(theta, condition)
             residual = jnp.where(mask, x, 0.0) - moments.mean
@@ -88,3 +103,32 @@ class ChosenBands(eqx.Module):
         mean, covariance = self.likelihood.moments_at(theta, condition, index)
         factor = jnp.linalg.cholesky(covariance, symmetrize_input=False)
         return gaussian_log_prob(x[index] - mean, factor)
+
+    def residual(
+        self,
+        x: Float[Array, " band"],
+        theta: Float[Array, " param"],
+        condition: Float[Array, " cond"],
+        mask: Bool[Array, " band"] | None = None,
+    ) -> tuple[Float[Array, " some"], Float[Array, "some some"]]:
+        """What is chosen minus its mean, and its covariance.
+
+        Dimensions under no mask have a residual of zero and a variance of one.
+
+        Args:
+            x: All dimensions; those that are not chosen are not looked at.
+            theta: Scaled parameters.
+            condition: Conditions.
+            mask: What is there of one object, if all dimensions are chosen.
+        """
+        if self.chosen:
+            index = jnp.asarray(self.chosen)
+            mean, covariance = self.likelihood.moments_at(theta, condition, index)
+            return x[index] - mean, covariance
+        moments = self.likelihood.moments(theta, condition)
+        if mask is None:
+            return x - moments.mean, moments.covariance
+        both = mask[:, None] & mask[None, :]
+        residual = jnp.where(mask, jnp.where(mask, x, 0.0) - moments.mean, 0.0)
+        unit = jnp.eye(self.likelihood.dim)
+        return residual, jnp.where(both, moments.covariance, unit)

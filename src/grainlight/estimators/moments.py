@@ -55,9 +55,12 @@ def marginal_log_prob(
     return full + 0.5 * LOG_TWO_PI * jnp.sum(~mask)
 
 
-def even_mixture(log_prob: Sequence[Float[Array, ""]]) -> Float[Array, ""]:
+def even_mixture(
+    log_prob: Sequence[Float[Array, ""]] | Float[Array, " part"],
+) -> Float[Array, ""]:
     """Log-density of an even mixture of densities."""
-    return logsumexp(jnp.stack(log_prob)) - jnp.log(len(log_prob))
+    each = jnp.asarray(log_prob)
+    return logsumexp(each) - jnp.log(each.shape[0])
 
 
 def limited_loss(value: Float[Array, ""]) -> Float[Array, ""]:

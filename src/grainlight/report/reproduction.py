@@ -49,9 +49,10 @@ NOTE = "recipe.json"
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 PRIOR_TRAINING = TrainingSettings(batch_size=512, num_epochs=60)
 PRIOR_SHARE = 0.5  # of the time limit of a network
-#: Particles and steps of the annealed start: as few as still reach the posterior.
-SAMPLER = Settings(num_particles=128, stage_sweeps=8)
-BATCH = 32  # objects whose chains are written together, if not more run together
+#: Particles and steps of the annealed start: as few as still reach the posterior. What
+#: proposes is learned anew in every new run, which does more than its length.
+SAMPLER = Settings(num_particles=128, stage_sweeps=8, num_retries=5, retry_factor=1.5)
+BATCH = 128  # objects whose chains are written together, if not more run together
 
 Show = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
@@ -257,7 +258,9 @@ class _Stages:
             recipe.num_draws,
             recipe.num_chains,
             batch=max(BATCH, recipe.together),
-            sampler=replace(SAMPLER, chunk_size=recipe.together),
+            sampler=replace(
+                SAMPLER, chunk_size=recipe.together, retry_chunk_size=recipe.together
+            ),
         )
         with self.show(f"chains of {run.name}") as progress:
             return run_chains(

@@ -13,6 +13,8 @@ from jaxtyping import Array, Bool, Float, Key
 from grainlight.core import ParameterError, Parameters
 from grainlight.estimators.chosen_bands import ChosenBands
 from grainlight.estimators.density import FlowDensity
+from grainlight.estimators.gaussian import GaussianLikelihood
+from grainlight.estimators.likelihood_ensemble import LikelihoodEnsemble
 
 
 class ExactData(NamedTuple):
@@ -31,6 +33,8 @@ class FamilyTarget(eqx.Module):
 
     Attributes:
         likelihood: Density of the magnitudes.
+        draft: One of the members of an ensemble, at their share of the cost; any other
+            likelihood itself.
         prior: Joint density of the parameters.
         parameters: Those that are sampled.
         places: Where they stand among all parameters of the likelihood.
@@ -38,6 +42,7 @@ class FamilyTarget(eqx.Module):
     """
 
     likelihood: ChosenBands
+    draft: ChosenBands
     prior: FlowDensity
     parameters: Parameters = eqx.field(static=True)
     places: tuple[int, ...] = eqx.field(static=True)
@@ -57,6 +62,7 @@ class FamilyTarget(eqx.Module):
                 "of just these."
             )
         self.likelihood, self.prior = likelihood, prior
+        self.draft = _one_member(likelihood)
         self.parameters = Parameters(tuple(all_parameters[name] for name in visible))
         self.places = tuple(all_parameters.index(name) for name in visible)
         self.num_param = len(all_parameters)
@@ -75,5 +81,39 @@ class FamilyTarget(eqx.Module):
         self, scaled: Float[Array, " param"], data: ExactData
     ) -> Float[Array, ""]:
         """Log-density of the magnitudes."""
-        theta = jnp.zeros(self.num_param).at[jnp.asarray(self.places)].set(scaled)
-        return self.likelihood.log_prob(data.x, theta, data.condition, data.mask)
+        return self._log_prob(self.likelihood, scaled, data)
+
+    def log_draft(
+        self, scaled: Float[Array, " param"], data: ExactData
+    ) -> Float[Array, ""]:
+        """The same by the draft."""
+        return self._log_prob(self.draft, scaled, data)
+
+    @property
+    def is_gaussian(self) -> bool:
+        """Whether the draft is a Gaussian, of which `residual` tells."""
+        return isinstance(self.draft.likelihood, GaussianLikelihood)
+
+    def residual(
+        self, scaled: Float[Array, " param"], data: ExactData
+    ) -> tuple[Float[Array, " dim"], Float[Array, "dim dim"]]:
+        """Magnitudes minus the mean of the draft, and their covariance."""
+        theta = self._all(scaled)
+        return self.draft.residual(data.x, theta, data.condition, data.mask)
+
+    def _log_prob(
+        self, likelihood: ChosenBands, scaled: Float[Array, " param"], data: ExactData
+    ) -> Float[Array, ""]:
+        theta = self._all(scaled)
+        return likelihood.log_prob(data.x, theta, data.condition, data.mask)
+
+    def _all(self, scaled: Float[Array, " param"]) -> Float[Array, " every"]:
+        """What is sampled among all parameters; the others are not looked at."""
+        return jnp.zeros(self.num_param).at[jnp.asarray(self.places)].set(scaled)
+
+
+def _one_member(likelihood: ChosenBands) -> ChosenBands:
+    """The first member of an ensemble, in the same bands."""
+    if isinstance(likelihood.likelihood, LikelihoodEnsemble):
+        return ChosenBands(likelihood.likelihood.members[0], likelihood.chosen)
+    return likelihood

@@ -1,8 +1,9 @@
 """Sample the posteriors of many objects at once, each gated by itself.
 
 Every object gets `num_chains` groups of particles drawn from the prior and annealed
-apart, one chain a group. What proposes the steps is learned from all groups: a mode
-seen by one is open to all, and the chains must still agree on its weight. Objects that
+apart, one chain a group. What proposes the steps is learned from all groups, and from
+summits of the likelihood where these can be climbed: a mode seen by one is open to all,
+and the chains must still agree on its weight. Objects that
 fail the gate run again, longer, guided by what their chains found as well. Draws that
 are near the posterior already may take the place of the annealing.
 """
@@ -22,10 +23,11 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from grainlight.core import Diagnostics, ParameterError, Samples, Status
 from grainlight.sampling.anneal import anneal
 from grainlight.sampling.chains import Chain, Guide, run_chain
+from grainlight.sampling.climb import draw_summits, has_residual
 from grainlight.sampling.diagnostics import FEWEST_DRAWS, diagnose
 from grainlight.sampling.gate import Gate
 from grainlight.sampling.nuts import run_nuts
-from grainlight.sampling.refine import refine
+from grainlight.sampling.refine import BLOCK, refine
 from grainlight.sampling.settings import Settings
 from grainlight.sampling.target import Target
 
@@ -199,7 +201,7 @@ def _run_again(
 ) -> None:
     """Run objects that failed once more, longer; `outcomes` is brought up to date."""
     growth = plan.settings.retry_factor**attempt
-    steps = jnp.asarray(plan.settings.steps_per_draw * growth)
+    steps = jnp.asarray(round(plan.settings.steps_per_draw * growth))
     for chunk in _chunks(again, plan.settings.together_again):
         old = _stack([outcomes[i].launch for i in chunk])
         last = _stack([outcomes[i].chain.y for i in chunk])
@@ -219,6 +221,7 @@ def _launch(
 ) -> Launch:
     """Anneal every group of every object, and learn what proposes its steps.
 
+    Summits that can be climbed are known besides, lest all groups lost one.
     Draws that are `near` spare the annealing; they are dealt to the groups.
     """
     if near is None:
@@ -227,7 +230,13 @@ def _launch(
         size = near.shape[1] // plan.num_chains
         found = near[:, : size * plan.num_chains]
         found = found.reshape(near.shape[0], plan.num_chains, size, -1)
-    draws = _spread(found, plan.settings.archive_size)
+    size = plan.settings.archive_size
+    if near is None and has_residual(target):
+        summits = _summits(keys, target, data, size // 2, plan)
+        some = _spread(found, size - size // 2)
+        draws = jnp.concatenate([some, summits], axis=1)
+    else:
+        draws = _spread(found, size)
     guide, finite = _refine(keys, target, data, draws, plan)
     return Launch(guide, found[:, :, -1], finite)
 
@@ -252,13 +261,30 @@ def _anneal(
 ) -> Float[Array, "object chain draw param"]:
     """Where the groups of all objects arrive."""
 
-    def one_object(key, one_data):
+    def one_object(given):
+        key, one_data = given
         group_keys = jr.split(jr.fold_in(key, 0), plan.num_chains)
         return jax.vmap(lambda k: anneal(k, target, one_data, plan.settings))(
             group_keys
         )
 
-    return jax.vmap(one_object)(keys, data)
+    particles = plan.num_chains * plan.settings.num_particles
+    size = min(len(keys), plan.settings.few_together(particles))
+    return jax.lax.map(one_object, (keys, data), batch_size=size)
+
+
+@eqx.filter_jit
+def _summits(
+    keys: Key[Array, " object"], target: Target, data: Any, num_draws: int, plan: Plan
+) -> Float[Array, "object draw param"]:
+    """Draws around the summits of all objects."""
+
+    def one_object(given):
+        key, one_data = given
+        key = jr.fold_in(key, 3)
+        return draw_summits(key, target, one_data, num_draws, plan.settings)
+
+    return jax.lax.map(one_object, (keys, data))
 
 
 @eqx.filter_jit
@@ -271,10 +297,12 @@ def _refine(
 ) -> tuple[Guide, Bool[Array, " object"]]:
     """The guides of all objects; a new run needs no second compilation."""
 
-    def one_object(key, one_data, some):
+    def one_object(given):
+        key, one_data, some = given
         return refine(jr.fold_in(key, 2), target, one_data, some, plan.settings)
 
-    return jax.vmap(one_object)(keys, data, draws)
+    size = min(len(keys), plan.settings.few_together(BLOCK))
+    return jax.lax.map(one_object, (keys, data, draws), batch_size=size)
 
 
 @partial(jax.jit, static_argnums=1)

@@ -10,6 +10,9 @@ from grainlight.core import RangeError
 DIFFERENCE_FRACTION = 0.1
 #: Objects run together, at first and in a new run: on processors, on a GPU.
 CHUNKS = {"first": (32, 256), "again": (8, 128)}
+#: Points whose densities are computed at once: as many as the cache of a processor
+#: holds; on a GPU.
+POINTS = (1024, 2**20)
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class Settings:
         stage_ess: Fraction of effective particles kept from stage to stage.
         stage_sweeps: Metropolis steps of every particle at each stage.
         archive_blocks: Stages after arrival whose particles join the archive.
+        num_scanned: Draws of the prior that may climb, if the target has residuals.
+        num_climbs: Those of them that do.
+        climb_steps: Steps of a climb.
         num_components: Components of the mixture that proposes.
         refine_rounds: Rounds in which the mixture learns from its own draws.
         refine_blocks: Draws of a round, in blocks of 512.
@@ -42,6 +48,9 @@ class Settings:
     stage_ess: float = 0.5
     stage_sweeps: int = 12
     archive_blocks: int = 4
+    num_scanned: int = 8192
+    num_climbs: int = 64
+    climb_steps: int = 25
     num_components: int = 16
     refine_rounds: int = 12
     refine_blocks: int = 4
@@ -51,7 +60,7 @@ class Settings:
     burn_fraction: float = 0.1
     chunk_size: int | None = None
     num_retries: int = 4
-    retry_factor: int = 2
+    retry_factor: float = 2.0
     retry_chunk_size: int | None = None
     nuts_warmup: int = 500
     nuts_doublings: int = 8
@@ -74,6 +83,12 @@ class Settings:
         """Objects run together in a new run, on what there is."""
         chosen = self.retry_chunk_size
         return _chunk("again") if chosen is None else chosen
+
+    @staticmethod
+    def few_together(num_points: int) -> int:
+        """Objects side by side, a power of two, if each has so many points at once."""
+        whole = max(1, POINTS[jax.default_backend() != "cpu"] // num_points)
+        return 2 ** (whole.bit_length() - 1)
 
 
 def _chunk(run: str) -> int:
