@@ -138,3 +138,19 @@ def test_errors_are_those_of_the_mean():
     mean = np.asarray(GAUSSIAN.moments(*AT).mean)
     found = absolute_error(GAUSSIAN, *AT, jnp.asarray(X[0]), jnp.asarray(MASK))
     assert float(found) == pytest.approx(np.abs(X[0] - mean)[MASK].mean(), rel=1e-5)
+
+
+def test_residuals_are_those_of_the_marginal():
+    moments = GAUSSIAN.moments(*AT)
+    x, index = jnp.asarray(X[0]), np.array(CHOSEN)
+    apart = X[0] - np.asarray(moments.mean)
+    covariance = np.asarray(moments.covariance)
+    residual, scatter = ChosenBands(GAUSSIAN, CHOSEN).residual(x, *AT)
+    assert np.allclose(residual, apart[index], atol=1e-4)
+    assert np.allclose(scatter, covariance[np.ix_(index, index)], rtol=1e-3, atol=1e-5)
+    residual, scatter = ChosenBands(GAUSSIAN).residual(x, *AT, jnp.asarray(MASK))
+    assert np.allclose(residual, np.where(MASK, apart, 0.0), atol=1e-4)
+    assert np.allclose(scatter[~MASK], np.eye(4)[~MASK])
+    assert np.allclose(scatter[np.ix_(MASK, MASK)], covariance[np.ix_(MASK, MASK)])
+    with pytest.raises(BandMismatchError, match="both"):
+        ChosenBands(GAUSSIAN, CHOSEN).residual(x, *AT, jnp.asarray(MASK))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from grainlight.core import Parameter, Parameters
+from grainlight.core import Parameter, Parameters, RangeError
 from grainlight.sampling import Settings, sample_posterior
 from grainlight.sampling.climb import climb, draw_summits, has_residual
 
@@ -104,3 +104,11 @@ def test_chains_know_the_needle():
 def test_only_residuals_are_climbed():
     assert has_residual(Line())
     assert not has_residual(Blind())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"num_scanned": 0}, {"num_climbs": -1}, {"retry_factor": 0.5}]
+)
+def test_settings_that_cannot_work_are_refused(wrong):
+    with pytest.raises(RangeError, match=next(iter(wrong))):
+        Settings(**wrong)

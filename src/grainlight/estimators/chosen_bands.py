@@ -34,7 +34,7 @@ class ChosenBands(eqx.Module):
         likelihood: Density of all dimensions.
         members: Arrays of the members of an ensemble, one behind the other: they are
             gone through in a loop that is compiled once. None for any other likelihood.
-        chosen: Which of them are there; all if none is named.
+        chosen: Which dimensions are there; all if none is named.
     """
 
     likelihood: Likelihood
@@ -78,11 +78,7 @@ class ChosenBands(eqx.Module):
         Raises:
             BandMismatchError: A mask is given beside chosen dimensions, or to a flow.
         """
-        if mask is not None and self.chosen:
-            raise BandMismatchError(
-                "Expected bands chosen for all objects, or a mask of one object; got "
-                "both. Hide what is not chosen by the mask."
-            )
+        self._check(mask)
         if isinstance(self.likelihood, LikelihoodEnsemble):
             first = self.likelihood.members[0]
 
@@ -120,7 +116,11 @@ class ChosenBands(eqx.Module):
             theta: Scaled parameters.
             condition: Conditions.
             mask: What is there of one object, if all dimensions are chosen.
+
+        Raises:
+            BandMismatchError: A mask is given beside chosen dimensions.
         """
+        self._check(mask)
         if self.chosen:
             index = jnp.asarray(self.chosen)
             mean, covariance = self.likelihood.moments_at(theta, condition, index)
@@ -132,3 +132,10 @@ class ChosenBands(eqx.Module):
         residual = jnp.where(mask, jnp.where(mask, x, 0.0) - moments.mean, 0.0)
         unit = jnp.eye(self.likelihood.dim)
         return residual, jnp.where(both, moments.covariance, unit)
+
+    def _check(self, mask: Bool[Array, " band"] | None) -> None:
+        if mask is not None and self.chosen:
+            raise BandMismatchError(
+                "Expected bands chosen for all objects, or a mask of one object; got "
+                "both. Hide what is not chosen by the mask."
+            )

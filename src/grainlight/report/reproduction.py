@@ -49,7 +49,7 @@ NOTE = "recipe.json"
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 PRIOR_TRAINING = TrainingSettings(batch_size=512, num_epochs=60)
 PRIOR_SHARE = 0.5  # of the time limit of a network
-#: Particles and steps of the annealed start: as few as still reach the posterior. What
+#: Particles and steps of the annealed start: few, as summits are climbed besides. What
 #: proposes is learned anew in every new run, which does more than its length.
 SAMPLER = Settings(num_particles=128, stage_sweeps=8, num_retries=5, retry_factor=1.5)
 BATCH = 128  # objects whose chains are written together, if not more run together

@@ -7,10 +7,13 @@ one, of residuals $r(y)$ with a covariance $C(y)$, a damped Gauss-Newton step
 $$ (A + \lambda \, \mathrm{diag} A) \, \Delta y = - J^T C^{-1} r , \qquad
    A = J^T C^{-1} J + V^{-1} , \quad J = \partial r / \partial y , $$
 
-with $V$ the variances of the prior, climbs such a mode from far away. Of many draws of
-the prior those where the likelihood is highest climb, each accepting what is uphill;
-around the summits normal draws are made, of the covariance $A^{-1}$. A summit counts by
-a power of its mass $p(y) |A|^{-1/2}$: what proposes learns the weights later.
+with $V$ the variances of the prior, climbs such a mode from far away. The pull is that
+of the likelihood alone; a step is taken if the posterior rises. Of many draws of the
+prior those where the posterior is highest climb; around the summits normal draws are
+made, of the covariance $A^{-1}$. The end of a climb counts by a power of its mass
+$p(y) |A|^{-1/2}$, as often as it is reached: what proposes learns the weights later.
+
+A target with a draft is climbed on that: what only its own likelihood has is not found.
 
 References:
     Levenberg (1944), Quarterly of Applied Mathematics 2, 164; Marquardt (1963), SIAM J.
@@ -44,7 +47,10 @@ LEAST_VALUE = 1e-4  # of a scaled curvature, relative to its diagonal
 
 @runtime_checkable
 class Residuals(Protocol):
-    """A target whose likelihood is close to a Gaussian one."""
+    """A target whose likelihood is close to a Gaussian one.
+
+    With a property `is_gaussian` it may say that it is not, after all.
+    """
 
     def residual(
         self, scaled: Float[Array, " param"], data: Any
@@ -58,7 +64,7 @@ class Summit(NamedTuple):
 
     Attributes:
         y: Unconstrained coordinates.
-        log_posterior: What it climbed, there.
+        log_posterior: The posterior that was climbed, there: of the draft, if any.
         curvature: The matrix $A$.
     """
 
@@ -134,25 +140,29 @@ class _Slope:
         near = log_draft if has_draft(self.target) else log_density
         return near(self.target, self.data, y).posterior
 
-    def residual(self, y: Float[Array, " param"]) -> tuple[Array, Array]:
+    def residual(
+        self, y: Float[Array, " param"]
+    ) -> tuple[Float[Array, " dim"], Float[Array, "dim dim"]]:
         """Residuals and their covariance."""
         return self.target.residual(self.target.parameters.constrain(y), self.data)
 
-    def normal_equations(self, y: Float[Array, " param"]) -> tuple[Array, Array]:
+    def normal_equations(
+        self, y: Float[Array, " param"]
+    ) -> tuple[Float[Array, "param param"], Float[Array, " param"]]:
         """The matrix $A$, and $-J^T C^{-1} r$."""
         apart, covariance = self.residual(y)
         slope = jax.jacfwd(lambda y: self.residual(y)[0])(y)
         factor = (jnp.linalg.cholesky(covariance), True)
         both = cho_solve(factor, jnp.column_stack([slope, apart]))
-        matrix = slope.T @ both[:, :-1] + jnp.diag(self.spread**-2)
-        return matrix, -slope.T @ both[:, -1]
+        product = jnp.matmul(slope.T, both, precision="highest")
+        return product[:, :-1] + jnp.diag(self.spread**-2), -product[:, -1]
 
     def step(
         self,
         y: Float[Array, " param"],
         value: Float[Array, ""],
         damping: Float[Array, ""],
-    ) -> tuple[Array, Array, Array]:
+    ) -> tuple[Float[Array, " param"], Float[Array, ""], Float[Array, ""]]:
         """One step, if it leads up; the damping follows."""
         matrix, pull = self.normal_equations(y)
         damped = matrix + damping * jnp.diag(jnp.diagonal(matrix))

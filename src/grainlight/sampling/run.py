@@ -18,16 +18,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from grainlight.core import Diagnostics, ParameterError, Samples, Status
-from grainlight.sampling.anneal import anneal
-from grainlight.sampling.chains import Chain, Guide, run_chain
-from grainlight.sampling.climb import draw_summits, has_residual
+from grainlight.sampling.chains import Chain, run_chain
 from grainlight.sampling.diagnostics import FEWEST_DRAWS, diagnose
 from grainlight.sampling.gate import Gate
+from grainlight.sampling.launch import Launch, Plan, begin, begin_again
 from grainlight.sampling.nuts import run_nuts
-from grainlight.sampling.refine import BLOCK, refine
 from grainlight.sampling.settings import Settings
 from grainlight.sampling.target import Target
 
@@ -35,24 +33,6 @@ METHODS = ("annealed", "nuts")
 FEWEST_CHAINS = 4
 
 Progress = Callable[[int, int], None]
-
-
-class Launch(eqx.Module):
-    """Ready to run the chains of objects; those of one object share their guide."""
-
-    guide: Guide
-    start: Float[Array, "*object chain param"]
-    finite: Bool[Array, "*object"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is compiled once for every object of a run."""
-
-    method: str
-    num_draws: int
-    num_chains: int
-    settings: Settings
 
 
 @dataclass
@@ -180,7 +160,7 @@ def _first_run(
     for chunk in _chunks(range(num_objects), plan.settings.together):
         some_keys, some_data = keys[chunk], _take(data, chunk)
         near = None if start is None else start[chunk]
-        launch = _launch(some_keys, target, some_data, plan, near)
+        launch = begin(some_keys, target, some_data, plan, near)
         steps = jnp.asarray(plan.settings.steps_per_draw)
         chains = _run(some_keys, target, some_data, launch, steps, plan)
         outcomes.update(_judge(chunk, launch, chains, gate))
@@ -206,127 +186,10 @@ def _run_again(
         old = _stack([outcomes[i].launch for i in chunk])
         last = _stack([outcomes[i].chain.y for i in chunk])
         some = _take(data, chunk)
-        launch = _relaunch(keys[chunk], target, some, old, last, plan)
+        launch = begin_again(keys[chunk], target, some, old, last, plan)
         chains = _run(keys[chunk], target, some, launch, steps, plan)
         for index, outcome in _judge(chunk, launch, chains, gate).items():
             outcomes[index] = outcome
-
-
-def _launch(
-    keys: Key[Array, " object"],
-    target: Target,
-    data: Any,
-    plan: Plan,
-    near: Float[Array, "object draw param"] | None,
-) -> Launch:
-    """Anneal every group of every object, and learn what proposes its steps.
-
-    Summits that can be climbed are known besides, lest all groups lost one.
-    Draws that are `near` spare the annealing; they are dealt to the groups.
-    """
-    if near is None:
-        found = _anneal(keys, target, data, plan)
-    else:
-        size = near.shape[1] // plan.num_chains
-        found = near[:, : size * plan.num_chains]
-        found = found.reshape(near.shape[0], plan.num_chains, size, -1)
-    size = plan.settings.archive_size
-    if near is None and has_residual(target):
-        summits = _summits(keys, target, data, size // 2, plan)
-        some = _spread(found, size - size // 2)
-        draws = jnp.concatenate([some, summits], axis=1)
-    else:
-        draws = _spread(found, size)
-    guide, finite = _refine(keys, target, data, draws, plan)
-    return Launch(guide, found[:, :, -1], finite)
-
-
-def _relaunch(
-    keys: Key[Array, " object"],
-    target: Target,
-    data: Any,
-    old: Launch,
-    last: Float[Array, "object chain draw param"],
-    plan: Plan,
-) -> Launch:
-    """Learn anew from what the chains found, and what they were guided by."""
-    draws = _remember(old.guide, last, plan.settings.archive_size)
-    guide, finite = _refine(keys, target, data, draws, plan)
-    return Launch(guide, last[:, :, -1], finite)
-
-
-@eqx.filter_jit
-def _anneal(
-    keys: Key[Array, " object"], target: Target, data: Any, plan: Plan
-) -> Float[Array, "object chain draw param"]:
-    """Where the groups of all objects arrive."""
-
-    def one_object(given):
-        key, one_data = given
-        group_keys = jr.split(jr.fold_in(key, 0), plan.num_chains)
-        return jax.vmap(lambda k: anneal(k, target, one_data, plan.settings))(
-            group_keys
-        )
-
-    particles = plan.num_chains * plan.settings.num_particles
-    size = min(len(keys), plan.settings.few_together(particles))
-    return jax.lax.map(one_object, (keys, data), batch_size=size)
-
-
-@eqx.filter_jit
-def _summits(
-    keys: Key[Array, " object"], target: Target, data: Any, num_draws: int, plan: Plan
-) -> Float[Array, "object draw param"]:
-    """Draws around the summits of all objects."""
-
-    def one_object(given):
-        key, one_data = given
-        key = jr.fold_in(key, 3)
-        return draw_summits(key, target, one_data, num_draws, plan.settings)
-
-    return jax.lax.map(one_object, (keys, data))
-
-
-@eqx.filter_jit
-def _refine(
-    keys: Key[Array, " object"],
-    target: Target,
-    data: Any,
-    draws: Float[Array, "object draw param"],
-    plan: Plan,
-) -> tuple[Guide, Bool[Array, " object"]]:
-    """The guides of all objects; a new run needs no second compilation."""
-
-    def one_object(given):
-        key, one_data, some = given
-        return refine(jr.fold_in(key, 2), target, one_data, some, plan.settings)
-
-    size = min(len(keys), plan.settings.few_together(BLOCK))
-    return jax.lax.map(one_object, (keys, data, draws), batch_size=size)
-
-
-@partial(jax.jit, static_argnums=1)
-def _spread(
-    draws: Float[Array, "object chain draw param"], count: int
-) -> Float[Array, "object some param"]:
-    """As many draws as wanted, evenly from all chains."""
-    flat = draws.reshape(draws.shape[0], -1, draws.shape[-1])
-    return flat[:, jnp.linspace(0, flat.shape[1] - 1, count).astype(int)]
-
-
-@partial(jax.jit, static_argnums=2)
-def _remember(
-    guide: Guide, last: Float[Array, "object chain draw param"], count: int
-) -> Float[Array, "object some param"]:
-    """Half draws of the chains, half of the archive that guided them."""
-
-    def restore(one):
-        return jax.vmap(one.mixture.straight.inverse)(one.archive)
-
-    known = jax.vmap(restore)(guide)
-    half = count // 2
-    old = _spread(known[:, None], half)
-    return jnp.concatenate([old, _spread(last, count - half)], axis=1)
 
 
 @eqx.filter_jit

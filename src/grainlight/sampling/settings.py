@@ -26,18 +26,21 @@ class Settings:
         stage_sweeps: Metropolis steps of every particle at each stage.
         archive_blocks: Stages after arrival whose particles join the archive.
         num_scanned: Draws of the prior that may climb, if the target has residuals.
-        num_climbs: Those of them that do.
+        num_climbs: Those of them that do; none climbs if zero.
         climb_steps: Steps of a climb.
         num_components: Components of the mixture that proposes.
         refine_rounds: Rounds in which the mixture learns from its own draws.
         refine_blocks: Draws of a round, in blocks of 512.
-        archive_size: Draws that the mixture is fitted to.
+        archive_size: Draws that the mixture is fitted to; half of the first ones are
+            of summits, if any were climbed.
         mixture_fraction: How often the mixture proposes a draw, not a step; 0 to 0.9.
         steps_per_draw: Metropolis steps between two recorded draws.
         burn_fraction: Draws made before the first recorded one, relative to those.
-        chunk_size: Objects run together; none for 32 on processors, 256 on a GPU.
+        chunk_size: Objects run together; none for 32 on processors, 256 on a GPU. They
+            are annealed fewer at a time where a cache holds no more.
         num_retries: How often an object that fails the gate is run again.
-        retry_factor: Lengthening of each new run.
+        retry_factor: Lengthening of each new run over the one before, 1 or more; its
+            steps are rounded.
         retry_chunk_size: Objects run together in a new run; none for 8, or 128.
         nuts_warmup: Adaptation steps of NUTS.
         nuts_doublings: Most doublings of a NUTS trajectory.
@@ -72,6 +75,12 @@ class Settings:
                 f"Expected a mixture_fraction from 0 to {largest:g}, which leaves room "
                 f"for steps by differences; got {self.mixture_fraction:g}."
             )
+        if self.num_scanned < 1 or self.num_climbs < 0 or self.retry_factor < 1:
+            raise RangeError(
+                "Expected a num_scanned of 1 or more, a num_climbs of 0 or more and a "
+                f"retry_factor of 1 or more; got {self.num_scanned}, "
+                f"{self.num_climbs} and {self.retry_factor:g}. Raise what is too small."
+            )
 
     @property
     def together(self) -> int:
@@ -84,11 +93,11 @@ class Settings:
         chosen = self.retry_chunk_size
         return _chunk("again") if chosen is None else chosen
 
-    @staticmethod
-    def few_together(num_points: int) -> int:
-        """Objects side by side, a power of two, if each has so many points at once."""
-        whole = max(1, POINTS[jax.default_backend() != "cpu"] // num_points)
-        return 2 ** (whole.bit_length() - 1)
+
+def few_together(num_points: int) -> int:
+    """Objects side by side, a power of two, if each has so many points at once."""
+    whole = max(1, POINTS[jax.default_backend() != "cpu"] // num_points)
+    return 2 ** (whole.bit_length() - 1)
 
 
 def _chunk(run: str) -> int:

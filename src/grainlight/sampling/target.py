@@ -22,7 +22,8 @@ class Target(Protocol):
     It may also have `sample_prior(key, num_draws)`, which draws scaled values from
     the prior; without it, uniform draws are weighted by `log_prior`. And it may have
     `log_draft(scaled, data)`, a likelihood that costs little and is close to its own:
-    it shows the way to the posterior and does not change it.
+    it shows the way to the posterior and does not change it. With
+    `residual(scaled, data)` it tells of a Gaussian one that is close, to be climbed.
     """
 
     parameters: Parameters
@@ -70,7 +71,7 @@ def log_density(target: Target, data: Any, y: Float[Array, " param"]) -> LogDens
 
 
 def has_draft(target: Target) -> bool:
-    """Whether a target has a cheap likelihood beside its own."""
+    """Whether a target has a likelihood to begin with; it may be its own."""
     return hasattr(target, "log_draft")
 
 
