@@ -88,17 +88,15 @@ class ChosenBands(eqx.Module):
 
             return even_mixture(jax.lax.map(one, self.members))
         if mask is not None and not isinstance(self.likelihood, FlowLikelihood):
-            moments = self.likelihood.moments(theta, condition)
-            residual = jnp.where(mask, x, 0.0) - moments.mean
-            return marginal_log_prob(residual, moments.covariance, mask)
+            residual, covariance = self.residual(x, theta, condition, mask)
+            return marginal_log_prob(residual, covariance, mask)
         if mask is not None:
             return self.likelihood.log_prob(x, theta, condition, mask)
         if not self.chosen or isinstance(self.likelihood, FlowLikelihood):
             return self.likelihood.log_prob(x, theta, condition)
-        index = jnp.asarray(self.chosen)
-        mean, covariance = self.likelihood.moments_at(theta, condition, index)
+        residual, covariance = self.residual(x, theta, condition)
         factor = jnp.linalg.cholesky(covariance, symmetrize_input=False)
-        return gaussian_log_prob(x[index] - mean, factor)
+        return gaussian_log_prob(residual, factor)
 
     def residual(
         self,

@@ -56,8 +56,8 @@ def begin(
 ) -> Launch:
     """Anneal every group of every object, and learn what proposes its steps.
 
-    Summits that can be climbed are known besides, lest all groups lost one.
-    Draws that are `near` spare the annealing; they are dealt to the groups.
+    Summits that can be climbed are known besides, lest all groups lost one. Draws that
+    are `near` spare the annealing; they are dealt to the groups.
     """
     if near is None:
         found = _anneal(keys, target, data, plan)

@@ -3,9 +3,9 @@
 Every object gets `num_chains` groups of particles drawn from the prior and annealed
 apart, one chain a group. What proposes the steps is learned from all groups, and from
 summits of the likelihood where these can be climbed: a mode seen by one is open to all,
-and the chains must still agree on its weight. Objects that
-fail the gate run again, longer, guided by what their chains found as well. Draws that
-are near the posterior already may take the place of the annealing.
+and the chains must still agree on its weight. Objects that fail the gate run again,
+longer, guided by what their chains found as well. Draws that are near the posterior
+already may take the place of the annealing.
 """
 
 from collections.abc import Callable, Sequence
