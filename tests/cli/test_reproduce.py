@@ -3,10 +3,14 @@
 import json
 from functools import partial
 
+import jax.random as jr
 import pytest
 from astropy.table import Table
 
 from grainlight.core import ParameterError
+from grainlight.estimators.family import Family
+from grainlight.estimators.files import save_estimator
+from grainlight.estimators.thesis_rows import ThesisRows, thesis_parameters
 from grainlight.report import reproduction
 from grainlight.report.reproduction_recipe import ReproductionRecipe
 from grainlight.sampling import Settings
@@ -56,6 +60,31 @@ def test_the_direct_posterior_alone_can_be_remade(grainlight, invented, tmp_path
     figures = {path.stem for path in (out / "figures").iterdir()}
     assert "reliability" in figures
     assert "covariances" not in figures
+
+
+def test_trained_networks_do_without_the_shells_they_learned_from(
+    grainlight, invented, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        "grainlight.report.reproduction_shells.generate",
+        lambda *_, **__: pytest.fail("shells were simulated"),
+    )
+    out = tmp_path / "thesis"
+    test = ThesisRows.read(invented, "test", variants=1, seed=2, most=100)
+    family = Family("thesis-standard", "thesis-standard")
+    network = family.made_of.build(jr.key(1), thesis_parameters(), *test.columns())
+    meta = {"visible": list(family.visible)}
+    save_estimator(out / "families" / family.name, network, meta=meta)
+    test.save(out / "rows-test.npz")
+    sized = {"data": None, "parents": 330, "seed": 2023, "variants": 2}
+    (out / "recipe.json").write_text(json.dumps(sized | {"noise_mag": 0.05}))
+    words = ("reproduce", "thesis", "--out", out, "--parents", 330)
+    status, shown, error = grainlight(*words, "--family", family.name)
+    assert status == 0, error
+    assert str(out) in shown
+    figures = {path.stem for path in (out / "figures").iterdir()}
+    assert {"errors", "reliability"} <= figures
+    assert "redshifts" not in figures
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from grainlight.estimators.belonging import (
     describe_conditions,
     log_volume,
 )
-from grainlight.estimators.files import WORDS
+from grainlight.estimators.files import is_saved
 from grainlight.estimators.random_observing import Observing, observe_pool
 from grainlight.estimators.shell_model import ShellModel
 from grainlight.photometry import Observation
@@ -69,7 +69,7 @@ def calibrate_belonging(
             f"Expected a model with an amortized posterior; {model.name!r} has none. "
             "Make one with `grainlight amortize`."
         )
-    if not (folder / WORDS).is_file():
+    if not is_saved(folder):
         raise ParameterError(
             f"Expected the folder of the model, to write into; got {str(folder)!r}. "
             "Copy a packaged model to a folder of your own first."

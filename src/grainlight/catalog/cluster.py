@@ -26,7 +26,7 @@ from grainlight.catalog.tables import open_source
 from grainlight.catalog.worker import CatalogSettings, Worker
 from grainlight.core import ClusterError
 from grainlight.datasets.shards import shard_path, write_table
-from grainlight.estimators.files import WORDS
+from grainlight.estimators.files import is_saved
 from grainlight.estimators.shell_model import ShellModel
 
 LOCAL = "local"
@@ -73,7 +73,7 @@ class Order:
     ) -> "Order":
         """The order of a run; its paths are absolute."""
         place = Path(model.name)
-        is_own = (place / WORDS).is_file()
+        is_own = is_saved(place)
         return cls(
             json.dumps(stated),
             folder.resolve(),

@@ -1,8 +1,8 @@
 """One member of a family of estimators: trained on the rows of the thesis, and saved.
 
 All members see the same rows, and the same noise drawn anew in every step; those with a
-`blur` have it in their objective instead. A finished member is read, not trained again;
-an unfinished one goes on from its checkpoint.
+`blur` have it in their objective instead. An unfinished member goes on from its
+checkpoint.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,6 @@ from grainlight.core import ParameterError, Parameters
 from grainlight.estimators.density import FlowDensity
 from grainlight.estimators.errors import absolute_error
 from grainlight.estimators.files import (
-    WORDS,
     SavedEstimator,
     load_estimator,
     save_estimator,
@@ -119,8 +118,6 @@ def train_family(
         start: A trained likelihood that a flow starts from.
         progress: Whether to show a bar.
     """
-    if (folder / WORDS).is_file():
-        return load_estimator(folder)
     build_key, train_key = jr.split(key)
     trained = finish_estimator(
         train_key,
@@ -198,8 +195,6 @@ def train_prior(
         settings: Settings of the training loop.
         progress: Whether to show a bar.
     """
-    if (folder / WORDS).is_file():
-        return load_estimator(folder)
     build_key, train_key = jr.split(key)
     parameters = visible_parameters(names)
     table, other = (_columns_of(rows, names) for rows in (train, held))

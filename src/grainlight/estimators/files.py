@@ -91,6 +91,11 @@ class SavedEstimator:
     folder: Path
 
 
+def is_saved(folder: Path) -> bool:
+    """Whether an estimator is in a folder."""
+    return (folder / WORDS).is_file()
+
+
 def save_estimator(
     folder: Path | str,
     estimator: PyTree,

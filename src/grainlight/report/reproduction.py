@@ -2,13 +2,12 @@
 
 Data, rows, networks, judgements, chains, tables, figures: a stage whose result is in
 the folder is read, not done again, so that an interrupted run goes on where it was and
-a finished one is only drawn anew.
+a finished one is only drawn anew. A stage asks for what it needs: where networks, prior
+and test shells are, chains run without the shells that these were learned from.
 """
 
 import json
 import zlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,10 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from grainlight.core import OutputExistsError
-from grainlight.datasets import Dataset, Recipe, generate
-from grainlight.datasets.dataset import Split
 from grainlight.estimators import SavedEstimator, TrainingSettings
 from grainlight.estimators.chosen_bands import ChosenBands
 from grainlight.estimators.family import Family, train_family, train_prior
+from grainlight.estimators.files import is_saved, load_estimator
 from grainlight.estimators.thesis_rows import (
     BANDS,
     SET_F,
@@ -39,22 +37,17 @@ from grainlight.report.reproduction_recipe import (
     Run,
     slug_of,
 )
+from grainlight.report.reproduction_shells import Shells, Show
 from grainlight.sampling.family import ExactData, FamilyTarget
 from grainlight.sampling.settings import Settings
-from grainlight.simulators import ShellSimulator
 
-PRIORS = {"thesis2023": 0.75, "ansari2022": 0.25}
-SHARD = 500
 NOTE = "recipe.json"
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 PRIOR_TRAINING = TrainingSettings(batch_size=512, num_epochs=60)
 PRIOR_SHARE = 0.5  # of the time limit of a network
 #: Particles and steps of the annealed start: few, as summits are climbed besides. What
 #: proposes is learned anew in every new run, which does more than its length.
 SAMPLER = Settings(num_particles=128, stage_sweeps=8, num_retries=5, retry_factor=1.5)
 BATCH = 128  # objects whose chains are written together, if not more run together
-
-Show = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,15 +99,15 @@ def reproduce(
         OutputExistsError: The folder holds a reproduction of other data, or sizes.
     """
     _claim(out, recipe, data)
-    stages = _Stages(recipe, Path(out), show)
-    rows = stages.rows(data, workers)
+    shells = Shells(recipe, Path(out), data, show, workers)
+    stages = _Stages(recipe, Path(out), shells, show)
     trained: dict[str, SavedEstimator] = {}
     for one in recipe.families:  # a start comes before what starts from it
-        trained[one.name] = stages.train(one, rows, trained)
-    test = rows["test"].noisy(recipe.noise_mag, recipe.seed)
+        trained[one.name] = stages.train(one, trained)
+    test = shells.rows("test").noisy(recipe.noise_mag, recipe.seed)
     judged = {name: stages.judge(name, one, test) for name, one in trained.items()}
     chains = {
-        run.name: stages.sample(run, trained[run.family], rows, test)
+        run.name: stages.sample(run, trained[run.family], test)
         for run in recipe.runs
         if recipe.chain_seconds > 0 or stages.has_chains(run)
     }
@@ -154,59 +147,29 @@ class _Stages:
 
     recipe: ReproductionRecipe
     out: Path
+    shells: Shells
     show: Show
 
     def key(self, work: str) -> Key[Array, ""]:
         """The key of one piece of work, whatever else is asked for."""
         return jr.fold_in(jr.key(self.recipe.seed), zlib.crc32(work.encode()))
 
-    def rows(self, data: Path | None, workers: int | None) -> dict[str, ThesisRows]:
-        """Rows of the three splits; simulated first if no data are given."""
-        paths = {split: self.out / f"rows-{split}.npz" for split in SPLITS}
-        if not all(path.exists() for path in paths.values()):
-            opened = Dataset.open(self.simulate(workers) if data is None else data)
-            for seed, split in enumerate(SPLITS):
-                with self.show(f"reading {split}") as progress:
-                    rows = ThesisRows.read(
-                        opened,
-                        split,
-                        variants=self.recipe.variants if split == "train" else 1,
-                        seed=seed,
-                        most=self.recipe.parents,
-                        progress=progress,
-                    )
-                rows.save(paths[split])
-        return {split: ThesisRows.load(path) for split, path in paths.items()}
-
-    def simulate(self, workers: int | None) -> Path:
-        """Simulate shells; gives their folder."""
-        wanted = Recipe(
-            num_parents=self.recipe.parents,
-            seed=self.recipe.seed,
-            priors=PRIORS,
-            simulator=ShellSimulator(),
-            shard_size=SHARD,
-            largest_filling_factor=0.0,
-        )
-        with self.show("simulating shells") as progress:
-            generate(self.out / "parents", wanted, workers=workers, progress=progress)
-        return self.out / "parents"
-
     def train(
-        self,
-        family: Family,
-        rows: dict[str, ThesisRows],
-        trained: dict[str, SavedEstimator],
+        self, family: Family, trained: dict[str, SavedEstimator]
     ) -> SavedEstimator:
         """Train one member; those that it may start from are trained."""
+        folder = self.out / "families" / slug_of(family.name)
+        if is_saved(folder):
+            return load_estimator(folder)
         start = None if family.start is None else trained[family.start].estimator
+        train, held = self.shells.rows("train"), self.shells.rows("validation")
         with self.show(f"training {family.name}"):
             return train_family(
                 self.key(family.name),
                 family,
-                rows["train"],
-                rows["validation"],
-                self.out / "families" / slug_of(family.name),
+                train,
+                held,
+                folder,
                 self.recipe.training,
                 noise_mag=self.recipe.noise_mag,
                 start=start,
@@ -223,18 +186,20 @@ class _Stages:
                 judge_member(saved.estimator, test).save(path)
         return MemberQuality.load(path)
 
-    def prior(
-        self, visible: tuple[str, ...], rows: dict[str, ThesisRows]
-    ) -> SavedEstimator:
+    def prior(self, visible: tuple[str, ...]) -> SavedEstimator:
         """Learn the joint prior of what a family sees, from the shells."""
+        folder = self.out / "priors" / str(len(visible))
+        if is_saved(folder):
+            return load_estimator(folder)
         limit = PRIOR_SHARE * self.recipe.training.time_limit_s
+        train, held = self.shells.rows("train"), self.shells.rows("validation")
         with self.show(f"training the prior of {len(visible)} parameters"):
             return train_prior(
                 self.key(f"prior of {len(visible)}"),
                 visible,
-                rows["train"],
-                rows["validation"],
-                self.out / "priors" / str(len(visible)),
+                train,
+                held,
+                folder,
                 replace(PRIOR_TRAINING, time_limit_s=limit),
             )
 
@@ -242,17 +207,11 @@ class _Stages:
         """Whether a batch of a run is there."""
         return ChainRuns.are_in(self.out / "chains" / run.slug)
 
-    def sample(
-        self,
-        run: Run,
-        saved: SavedEstimator,
-        rows: dict[str, ThesisRows],
-        test: ThesisRows,
-    ) -> ChainRuns:
+    def sample(self, run: Run, saved: SavedEstimator, test: ThesisRows) -> ChainRuns:
         """Run the chains of one row of the tables."""
         recipe = self.recipe
         visible = tuple(saved.meta["visible"])
-        target = run_target(run, visible, saved, self.prior(visible, rows))
+        target = run_target(run, visible, saved, self.prior(visible))
         num = recipe.num_objects(run, len(test))
         plan = ChainPlan(
             recipe.num_draws,

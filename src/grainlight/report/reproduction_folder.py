@@ -12,6 +12,7 @@ from grainlight.report.evaluation_folder import plain
 from grainlight.report.folder import versions, write_words
 from grainlight.report.reproduction import Reproduction, sizes
 from grainlight.report.reproduction_recipe import RANDOM
+from grainlight.report.reproduction_shells import rows_path
 from grainlight.report.thesis_figures import (
     draw_corners,
     draw_correlation,
@@ -88,14 +89,17 @@ def _figures(
     errors: dict[str, ParameterErrors],
     quality: dict[str, ChainQuality],
 ) -> Iterator[tuple[str, Figure]]:
-    yield "training", draw_training(made.trained)
+    if any(one.record is not None for one in made.trained.values()):
+        yield "training", draw_training(made.trained)
     yield "losses", draw_losses(made.judged)
     yield "errors", draw_errors(made.judged)
     yield "reliability", draw_reliability(made.judged)
     if set(made.judged) != {STANDARD}:
         yield "covariances", draw_covariances(made.judged)
         yield "correlations", draw_correlation(made.judged)
-    yield "redshifts", draw_redshifts(ThesisRows.load(made.folder / "rows-train.npz"))
+    if rows_path(made.folder, "train").exists():
+        rows = ThesisRows.load(rows_path(made.folder, "train"))
+        yield "redshifts", draw_redshifts(rows)
     if quality:
         yield "density-ranks", draw_density_ranks(quality)
     if errors:
