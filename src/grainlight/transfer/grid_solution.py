@@ -22,6 +22,9 @@ class GridSettings:
         group: Neighbouring wavelengths that share their paths.
         tolerance: Root mean square change of the powers at which iteration ends.
         max_iterations: Most iterations.
+        cell_temperatures: Whether all layers of a cell have one temperature, that of
+            what the cell absorbs; each sends out what it absorbs all the same. The
+            light then comes from where it was absorbed, as in MOCASSIN.
     """
 
     star_rays: int = 60_000
@@ -30,6 +33,7 @@ class GridSettings:
     group: int = 6
     tolerance: float = 2e-4
     max_iterations: int = 100
+    cell_temperatures: bool = False
 
     def __post_init__(self) -> None:
         counts = (self.star_rays, self.cell_rays, self.paths, self.group)

@@ -56,7 +56,7 @@ class _Rays(NamedTuple):
 
     first: np.ndarray
     cells: np.ndarray
-    passed: np.ndarray
+    places: np.ndarray
     totals: np.ndarray
 
 
@@ -192,6 +192,12 @@ class _Work:
             iterations=iterations,
         )
 
+    def _warmth(self, power: np.ndarray) -> np.ndarray:
+        """Places in the table of the temperatures of these powers."""
+        if not self.settings.cell_temperatures:
+            return self.tables.warmth(power / self.mass)
+        return self.tables.warmth(self.layers.over_cells(power, self.mass))
+
     def _groups(self) -> list[np.ndarray]:
         every = np.arange(len(self.star))
         return np.split(
@@ -268,19 +274,21 @@ class _Work:
         room = (num_rays + 8) * size // 2
         first, totals = np.empty(num_rays + 1, np.int64), np.empty(num_rays)
         while True:
-            cells, passed = np.empty(room, np.int32), np.empty(room)
+            cells, places = np.empty(room, np.int32), np.empty(room)
             found = transport.record_rays(
                 self.generator,
                 points,
                 per_cell,
                 self.layers.cells,
+                self.tables.unit,
+                self.tables.step,
                 cells,
-                passed,
+                places,
                 first,
                 totals,
             )
             if found >= 0:
-                return _Rays(first, cells[:found], passed[:found], totals)
+                return _Rays(first, cells[:found], places[:found], totals)
             room *= 2
 
     def _balance_all(
@@ -320,7 +328,7 @@ class _Work:
                 break
             known = [*known[1 - STEPS_KNOWN :], (before, change)]
             power = np.exp(accelerate(known, np.sqrt(after.power)))
-            state = _State(power, self.tables.warmth(power / self.mass), 0)
+            state = _State(power, self._warmth(power), 0)
         return state, thermal, iterations
 
     def _balance(
@@ -345,7 +353,7 @@ class _Work:
         for _ in range(self.settings.max_iterations):
             iterations += 1
             power = np.exp(log_power)
-            warmth = self.tables.warmth(power / self.mass)
+            warmth = self._warmth(power)
             absorbed = self._exchange(power, warmth, rays) + given
             absorbed = absorbed + sent * (power.sum() / emitted)
             new = np.log(np.maximum(absorbed, least))
@@ -361,7 +369,7 @@ class _Work:
             known = [*known[1 - STEPS_KNOWN :], (log_power, change)]
             log_power = accelerate(known, np.sqrt(power))
         power = np.exp(log_power)
-        return _State(power, self.tables.warmth(power / self.mass), iterations)
+        return _State(power, self._warmth(power), iterations)
 
     def _escape(self, state: _State, rays: list[_Rays]) -> np.ndarray:
         """Emission of the grains that escapes without being scattered."""
@@ -383,9 +391,7 @@ class _Work:
                 self.settings.cell_rays // HALVES,
                 one.first,
                 one.cells,
-                one.passed,
-                self.tables.unit,
-                self.tables.step,
+                one.places,
                 self.tables.exchange,
             )
             for one in rays

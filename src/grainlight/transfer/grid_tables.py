@@ -29,7 +29,7 @@ class GridTables:
         log_emitted: Log of the power of a gram, (species, temperature).
         spectrum: Share of each wavelength in that power, (species, temperature, wave).
         exchange: Share of the light of a species at a temperature that another absorbs
-            on the way to a column, (emitting, temperature, absorbing, column).
+            on the way to a column, (emitting, temperature, column, absorbing).
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class GridTables:
         self.log_emitted = np.log(total)
         self.spectrum = emitted / total[:, :, None]
         self.exchange = np.einsum(
-            "stw,aw,cw->stac", self.spectrum, self.share, self.stopped, optimize=True
+            "stw,aw,cw->stca", self.spectrum, self.share, self.stopped, optimize=True
         )
 
     def warmth(

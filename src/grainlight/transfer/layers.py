@@ -58,6 +58,18 @@ class CellLayers:
         self.mass = (self._outer - self._inner) * whole_mass[self._owner]
         self._middle = 0.5 * len(places)
 
+    def over_cells(
+        self,
+        power: Float[np.ndarray, "species layer"],
+        mass: Float[np.ndarray, "species layer"],
+    ) -> Float[np.ndarray, "species layer"]:
+        """Power over mass of the cells that layers belong to, for each layer."""
+        sums = [
+            np.stack([np.bincount(self._owner, row) for row in part])
+            for part in (power, mass)
+        ]
+        return (sums[0] / sums[1])[:, self._owner]
+
     def points(
         self, generator: np.random.Generator, layers: Int[np.ndarray, " point"]
     ) -> Float[np.ndarray, "point 3"]:

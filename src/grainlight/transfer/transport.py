@@ -188,7 +188,9 @@ def scatter(
 
 
 @nb.njit(cache=True, nogil=True)
-def record_rays(generator, points, per_cell, grid, cells, passed, first, totals):
+def record_rays(
+    generator, points, per_cell, grid, unit, step, cells, places, first, totals
+):
     """Follow one ray from every point, in directions stratified for each cell.
 
     Args:
@@ -196,8 +198,10 @@ def record_rays(generator, points, per_cell, grid, cells, passed, first, totals)
         points: Where the rays begin: `per_cell` of each cell in turn.
         per_cell: Rays of a cell.
         grid: The cells.
+        unit: Of the columns of a table, see `_place`.
+        step: See `unit`.
         cells: Cells on the way of all rays are written here.
-        passed: And the column up to the far wall of each.
+        places: And the place in the table of the column up to the far wall of each.
         first: Where each ray begins in these, (ray + 1,).
         totals: Column of each ray, (ray,).
 
@@ -220,53 +224,50 @@ def record_rays(generator, points, per_cell, grid, cells, passed, first, totals)
         total = 0.0
         for n in range(count):
             total += columns[n]
-            cells[place], passed[place] = some[n], total
+            cells[place] = some[n]
+            places[place] = math.log1p(total / unit) / step
             place += 1
     first[len(points)] = place
     return place
 
 
 @nb.njit(cache=True, nogil=True)
-def exchange(power, warmth, per_cell, first, cells, passed, unit, step, table):
+def exchange(power, warmth, per_cell, first, cells, places, table):
     """Power that cells absorb of what others (and they) emit, along recorded rays.
 
     Args:
         power: Power emitted, (species, cell).
         warmth: Place of the temperature in the table, (species, cell).
         per_cell: Rays of a cell.
-        first: From `record_rays`, as are `cells` and `passed`.
+        first: From `record_rays`, as are `cells` and `places`.
         cells: See `first`.
-        passed: See `first`.
-        unit: See `_place`.
-        step: See `_place`.
+        places: See `first`.
         table: Share absorbed by a species of the light of another, on the way to a
-            column, (emitting, temperature, absorbing, column).
+            column, (emitting, temperature, column, absorbing).
 
     Returns:
         Power absorbed, (species, cell).
     """
     num_species, num_cells = power.shape
-    size, warmest = table.shape[3], table.shape[1] - 2
+    warmest, longest = table.shape[1] - 2, table.shape[2] - 2
     absorbed = np.zeros((num_species, num_cells))
-    row = np.empty((num_species, size))
+    before = np.empty(num_species)
     for cell in range(num_cells):
-        row[:] = 0.0
-        for s in range(num_species):
-            low = min(int(warmth[s, cell]), warmest)
-            part = warmth[s, cell] - low
-            each = power[s, cell] / per_cell
-            for t in range(num_species):
-                for n in range(size):
-                    cool, warm = table[s, low, t, n], table[s, low + 1, t, n]
-                    row[t, n] += each * (cool + part * (warm - cool))
         for ray in range(cell * per_cell, (cell + 1) * per_cell):
-            low, part = 0, 0.0
+            before[:] = 0.0
             for n in range(first[ray], first[ray + 1]):
-                low_end, part_end = _place(passed[n], unit, step, size)
+                near = min(int(places[n]), longest)
+                part = places[n] - near
                 for t in range(num_species):
-                    end = row[t, low_end]
-                    end += part_end * (row[t, low_end + 1] - row[t, low_end])
-                    start = row[t, low] + part * (row[t, low + 1] - row[t, low])
-                    absorbed[t, cells[n]] += end - start
-                low, part = low_end, part_end
+                    passed = 0.0
+                    for s in range(num_species):
+                        low = min(int(warmth[s, cell]), warmest)
+                        mix = warmth[s, cell] - low
+                        cool = table[s, low, near, t]
+                        cool += part * (table[s, low, near + 1, t] - cool)
+                        warm = table[s, low + 1, near, t]
+                        warm += part * (table[s, low + 1, near + 1, t] - warm)
+                        passed += power[s, cell] * (cool + mix * (warm - cool))
+                    absorbed[t, cells[n]] += (passed - before[t]) / per_cell
+                    before[t] = passed
     return absorbed
