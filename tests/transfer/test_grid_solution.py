@@ -22,6 +22,7 @@ from grainlight.transfer import (
     wavelength_grid,
 )
 from grainlight.transfer.clumpy import SKIN
+from grainlight.transfer.grid_scatter import Scattered
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "mocassin_clumpy.npz"
 BANDS = (0.6, 1, 2, 4, 8, 13, 20, 30)  # um
@@ -188,6 +189,23 @@ def test_energy_is_conserved(share, depth):
     frequency = np.log(answer.wave)
     total = np.trapezoid(answer.luminosity / answer.wave, frequency) * 2.99792458e14
     assert total / (1e5 * SUN_LUMINOSITY) == pytest.approx(1, abs=0.02)
+
+
+def test_light_that_dust_holds_is_not_lost(monkeypatch):
+    """Large grains absorb and emit many times what the star does."""
+    smooth, grid = make(0.5, 3.0, 15.0, clumps=Clumps(0.3, mirrored=True))
+    few = GridSettings(star_rays=15_000, cell_rays=4, paths=1_000)
+    answer = solve(smooth, grid, 1, few)
+    assert abs(answer.energy_error) < 0.01
+    kept = Scattered.shares.fget
+
+    def leak(light):
+        return Scattered(*(0.99 * part for part in kept(light)))
+
+    monkeypatch.setattr(Scattered, "shares", property(leak))
+    leaking = solve(smooth, grid, 1, few)
+    assert leaking.energy_error < -0.05
+    assert leaking.dust_temperature < 0.99 * answer.dust_temperature
 
 
 def test_thin_clumps_are_as_warm_as_free_starlight_makes_them():

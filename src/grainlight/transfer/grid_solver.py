@@ -4,10 +4,15 @@ Direct starlight and the emission of the grains are followed by rays that carry 
 whole spectrum, scattered light by random paths (see `transport`). Each cell and species
 emits what it absorbs,
 
-$$ P = P_\star + P_{\rm scattered} + \Lambda P , $$
+$$ P = P_\star + P_{\rm scattered} + \Lambda P + \sum_g A_g S_g(P) , $$
 
 which is solved for all powers at once by Anderson acceleration. The rays stay the same
-meanwhile, so that the answer is the fixed point to any tolerance.
+meanwhile, so that the answer is the fixed point to any tolerance. $S_g$ is what the
+rays of a zone of cells lose by scattering; random paths tell in which cells it ends,
+$A_g$, or that it escapes: shares that add up to one. No light is lost, which matters
+where dust is thick to its own light: it absorbs and emits there a hundred times what
+the star does, and a leak of one percent would be all of its light. Shares are followed
+anew until nothing changes, and averaged over rounds in which little does.
 
 Noise in the absorbed powers makes temperatures low and the light of the hottest cells
 strong, because both are curved functions of power. The paths are made in two halves,
@@ -30,6 +35,13 @@ from grainlight.dust import SPECIES, Opacity
 from grainlight.transfer import transport
 from grainlight.transfer.anderson import STEPS_KNOWN, accelerate
 from grainlight.transfer.density import DensityGrid
+from grainlight.transfer.grid_rays import Emission, GridRays, Rays
+from grainlight.transfer.grid_scatter import (
+    NUM_ZONES,
+    GridScattering,
+    Scattered,
+    escape_zones,
+)
 from grainlight.transfer.grid_solution import HALVES, GridSettings, GridSolution
 from grainlight.transfer.grid_tables import GridTables
 from grainlight.transfer.layers import CellLayers, even_directions
@@ -41,37 +53,20 @@ from grainlight.transfer.solution import (
     planck_shape,
 )
 
-FAINT = 1e-6  # share of the light; less is not scattered
-FAINT_DUST = 3e-4
-LOWEST_WEIGHT = 0.05
-SETTLED = 3e-3  # change of the light that escapes after scattering, over the star's
-GROWN = 1e-2  # change of the power of all cells
+#: Changes in a round after which scattered emission is not followed again: of the power
+#: of all layers, of their mean temperature, and of what escapes over the star's.
+GROWN, WARMER, SETTLED = 1e-2, 3e-3, 3e-3
+#: Change of the power of all layers below which earlier rounds count, faded.
+STEADY = 0.1
+MOST_ROUNDS = 15
 #: An iteration that is so much farther off than before starts anew from a plain step.
 ASTRAY = 10.0
-MOST_ROUNDS = 10
-
-
-class _Rays(NamedTuple):
-    """Recorded rays of the emission of cells."""
-
-    first: np.ndarray
-    cells: np.ndarray
-    places: np.ndarray
-    totals: np.ndarray
-
-
-class _Scattered(NamedTuple):
-    """What becomes of scattered light: power absorbed by cells, and escaping."""
-
-    absorbed: Float[np.ndarray, "species cell"]
-    escaped: Float[np.ndarray, " wave"]
 
 
 class _State(NamedTuple):
-    """Powers in balance, and places of their temperatures in the table."""
+    """Emission in balance with what is absorbed, and iterations it took."""
 
-    power: Float[np.ndarray, "species cell"]
-    warmth: Float[np.ndarray, "species cell"]
+    emission: Emission
     iterations: int
 
 
@@ -125,6 +120,12 @@ class _Work:
         self.mass = opacity.mass_fraction[:, None] * self.layers.mass
         farthest = self.layers.cells.column.max() * 2 * len(grid.density)
         self.tables = GridTables(opacity, self.weight, farthest)
+        per_layer = self.settings.cell_rays // HALVES
+        self.rays = GridRays(self.layers, self.tables, per_layer)
+        self.scattering = GridScattering(
+            self.generator, opacity, self.star, self.layers, self.tables, self.settings
+        )
+        self.zones = np.zeros(len(self.layers.mass), int)
 
     def solve(self) -> GridSolution:
         """Follow the light, balance the powers, add up what escapes."""
@@ -137,22 +138,22 @@ class _Work:
             tables.step,
             tables.share * self.star @ tables.stopped.T,
         )
-        scattered = [self._scatter_starlight(depths.max()) for _ in range(HALVES)]
-        rays = [self._record() for _ in range(HALVES)]
-        fixed = [direct + absorbed for absorbed, _ in scattered]
+        star = [self.scattering.starlight(depths.max()) for _ in range(HALVES)]
+        rays = [self.rays.record(self.generator) for _ in range(HALVES)]
+        fixed = [direct + one.absorbed[0] for one in star]
         both, thermal, iterations = self._balance_all(fixed, rays)
         halves = [
-            self._balance(
-                [fixed[k]], [rays[k]], [thermal[k].absorbed], both.power.sum(), both
-            )
+            self._balance([fixed[k]], [rays[k]], [thermal[k]], both)
             for k in range(HALVES)
         ]
         direct_light = self.star * tables.mean_escape(depths)
-        dust = [self._escape(state, [rays[k]]) for k, state in enumerate(halves)]
-        beside = [scattered[k].escaped + thermal[k].escaped for k in range(HALVES)]
-        apart = [direct_light + beside[k] + dust[k] for k in range(HALVES)]
-        whole = self._escape(both, rays)
-        mean = direct_light + sum(beside) / HALVES
+        dust = [
+            self._escape(state.emission, [rays[k]], [thermal[k]])
+            for k, state in enumerate(halves)
+        ]
+        apart = [direct_light + star[k].escaped[0] + dust[k] for k in range(HALVES)]
+        whole = self._escape(both.emission, rays, thermal)
+        mean = direct_light + np.mean([one.escaped[0] for one in star], axis=0)
         unbiased = np.maximum(2 * whole - sum(dust) / HALVES, 0.25 * whole)
         energy = (mean + whole).sum() / self.star.sum() - 1
         return self._report(
@@ -168,9 +169,11 @@ class _Work:
     def _report(
         self, light, noise, both, halves, depths, energy, iterations
     ) -> GridSolution:
-        warm = self.tables.temperature(both.warmth)
+        warm = self.tables.temperature(both.emission.warmth)
         warm = warm**2 / np.sqrt(
-            np.prod([self.tables.temperature(h.warmth) for h in halves], axis=0)
+            np.prod(
+                [self.tables.temperature(h.emission.warmth) for h in halves], axis=0
+            )
         )
         mean = np.sum(self.mass * warm, axis=1) / self.mass.sum(axis=1)
         names = self.opacity.names
@@ -192,208 +195,100 @@ class _Work:
             iterations=iterations,
         )
 
-    def _warmth(self, power: np.ndarray) -> np.ndarray:
-        """Places in the table of the temperatures of these powers."""
-        if not self.settings.cell_temperatures:
-            return self.tables.warmth(power / self.mass)
-        return self.tables.warmth(self.layers.over_cells(power, self.mass))
-
-    def _groups(self) -> list[np.ndarray]:
-        every = np.arange(len(self.star))
-        return np.split(
-            every, range(self.settings.group, len(every), self.settings.group)
-        )
-
-    def _scatter(self, group, points, directions, power) -> _Scattered:
-        absorbed, escaped = transport.scatter(
-            self.generator,
-            points,
-            directions,
-            np.ascontiguousarray(power),
-            self.tables.extinction[group],
-            self.opacity.albedo[group],
-            self._cosine(group),
-            np.ascontiguousarray(self.tables.share[:, group]),
-            self.layers.cells,
-            LOWEST_WEIGHT,
-        )
-        return _Scattered(absorbed, escaped)
-
-    def _cosine(self, group) -> np.ndarray:
-        return np.clip(self.opacity.mean_asymmetry[group], -0.999, 0.999)
-
-    def _scatter_starlight(self, deepest: float) -> _Scattered:
-        """Scattered starlight that is absorbed, and that escapes, by half the paths."""
-        paths = max(self.settings.paths // HALVES, 1)
-        absorbed, escaped = np.zeros_like(self.mass), np.zeros_like(self.star)
-        center = np.zeros((paths, 3))
-        for group in self._groups():
-            reached = -np.expm1(-self.tables.extinction[group] * deepest)
-            most = np.max(self.opacity.albedo[group] * reached)
-            if self.star[group].sum() * most < FAINT * self.star.sum():
-                continue
-            power = np.repeat(self.star[group, None] / paths, paths, axis=1)
-            directions = even_directions(paths, self.generator)
-            taken, left = self._scatter(group, center, directions, power)
-            absorbed += taken
-            escaped[group] += left
-        return _Scattered(absorbed, escaped)
-
-    def _scatter_emission(self, state: _State, deep: float) -> _Scattered:
-        """The same for the light of the grains."""
-        paths = max(self.settings.paths // HALVES, 1)
-        absorbed, escaped = np.zeros_like(self.mass), np.zeros_like(self.star)
-        for group in self._groups():
-            light = self.tables.emission(state.power, state.warmth, group)
-            total = light.sum()
-            reached = -np.expm1(-self.tables.extinction[group] * deep)
-            most = np.max(self.opacity.albedo[group] * reached)
-            if total * most < FAINT_DUST * self.star.sum():
-                continue
-            chance = light.sum(axis=0) / total
-            ticks = (np.arange(paths) + self.generator.random(paths)) / paths
-            picked = np.searchsorted(np.cumsum(chance), ticks)
-            picked = np.minimum(picked, len(chance) - 1)
-            points = self.layers.points(self.generator, picked)
-            directions = self.generator.normal(size=(paths, 3))
-            directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            power = light[:, picked] / (chance[picked] * paths)
-            taken, left = self._scatter(group, points, directions, power)
-            absorbed += taken
-            escaped[group] += left
-        return _Scattered(absorbed, escaped)
-
-    def _record(self) -> _Rays:
-        """Half of the rays of the emission of cells."""
-        per_cell = self.settings.cell_rays // HALVES
-        num_layers = self.mass.shape[1]
-        num_rays, size = num_layers * per_cell, len(self.layers.cells.number)
-        points = self.layers.points(
-            self.generator, np.repeat(np.arange(num_layers), per_cell)
-        )
-        room = (num_rays + 8) * size // 2
-        first, totals = np.empty(num_rays + 1, np.int64), np.empty(num_rays)
-        while True:
-            cells, places = np.empty(room, np.int32), np.empty(room)
-            found = transport.record_rays(
-                self.generator,
-                points,
-                per_cell,
-                self.layers.cells,
-                self.tables.unit,
-                self.tables.step,
-                cells,
-                places,
-                first,
-                totals,
-            )
-            if found >= 0:
-                return _Rays(first, cells[:found], places[:found], totals)
-            room *= 2
-
     def _balance_all(
-        self, fixed: list[np.ndarray], rays: list[_Rays]
-    ) -> tuple[_State, list[_Scattered], int]:
-        """The balance with all rays, the scattered emission included.
-
-        Its paths are drawn from the same random numbers in every round, so that the
-        rounds have a fixed point.
-        """
-        nothing = _Scattered(np.zeros_like(self.mass), np.zeros_like(self.star))
-        state = self._balance(fixed, rays, [nothing.absorbed] * HALVES, 1.0, None)
-        iterations, thermal = state.iterations, [nothing] * HALVES
-        deep = float(np.quantile(np.concatenate([r.totals for r in rays]), 0.9))
-        seeds = [int(self.generator.integers(2**63)) for _ in range(HALVES)]
-        known: list[tuple[np.ndarray, np.ndarray]] = []
+        self, fixed: list[np.ndarray], rays: list[Rays]
+    ) -> tuple[_State, list[Scattered], int]:
+        """The balance with all rays, the scattered emission included."""
+        followed = [self.scattering.nothing(NUM_ZONES)] * HALVES
+        thermal, light, is_steady = followed, 0.0, False
+        state = self._balance(fixed, rays, thermal, None)
+        iterations = state.iterations
+        self.zones = escape_zones(self.rays.depths(state.emission, rays))
+        deep = float(np.quantile(np.concatenate([one.totals for one in rays]), 0.9))
         for _ in range(MOST_ROUNDS):
-            found = []
-            for seed in seeds:
-                self.generator = np.random.default_rng(seed)
-                found.append(self._scatter_emission(state, deep))
-            more = sum(
-                (f.escaped - t.escaped).sum()
-                for f, t in zip(found, thermal, strict=True)
-            )
-            thermal = found
-            if sum(a.sum() + e.sum() for a, e in found) == 0:
+            new = [
+                self.scattering.emission(state.emission, deep, self.zones) for _ in rays
+            ]
+            if all(one.is_nothing for one in new):
                 break
-            taken = [absorbed for absorbed, _ in found]
-            after = self._balance(fixed, rays, taken, state.power.sum(), state)
+            if is_steady:
+                pairs = zip(new, followed, strict=True)
+                new = [one.with_faded(old) for one, old in pairs]
+            followed, thermal = new, [one.shares for one in new]
+            after = self._balance(fixed, rays, thermal, state)
             iterations += after.iterations
-            before = np.log(state.power)
-            change = np.log(after.power) - before
-            grown = after.power.sum() / state.power.sum() - 1
-            state = after
-            if abs(grown) < GROWN and abs(more) / HALVES < SETTLED * self.star.sum():
+            grown = abs(after.emission.power.sum() / state.emission.power.sum() - 1)
+            warmer = abs(self._heat(after) / self._heat(state) - 1)
+            before, light = light, self._escape(after.emission, rays, thermal).sum()
+            change = abs(light - before) / self.star.sum()
+            state, is_steady = after, grown < STEADY
+            if grown < GROWN and warmer < WARMER and change < SETTLED:
                 break
-            known = [*known[1 - STEPS_KNOWN :], (before, change)]
-            power = np.exp(accelerate(known, np.sqrt(after.power)))
-            state = _State(power, self._warmth(power), 0)
         return state, thermal, iterations
+
+    def _heat(self, state: _State) -> float:
+        """Mean temperature of all dust [K]."""
+        warm = self.tables.temperature(state.emission.warmth)
+        return float(np.average(warm, weights=self.mass))
 
     def _balance(
         self,
         fixed: list[np.ndarray],
-        rays: list[_Rays],
-        thermal: list[np.ndarray],
-        emitted: float,
+        rays: list[Rays],
+        thermal: list[Scattered],
         start: _State | None,
     ) -> _State:
-        """Powers at which cells emit what they absorb.
-
-        The scattered emission is taken to keep its pattern and to grow with the
-        emission, which was `emitted` when it was followed.
-        """
-        given, sent = np.mean(fixed, axis=0), np.mean(thermal, axis=0)
+        """Powers at which layers emit what they absorb."""
+        given = np.mean(fixed, axis=0)
+        shares = np.mean([one.absorbed for one in thermal], axis=0)
         least = 1e-12 * self.star.sum() / given.size
-        first = np.maximum(given, least) if start is None else start.power
+        first = np.maximum(given, least) if start is None else start.emission.power
         log_power = np.log(first)
         known: list[tuple[np.ndarray, np.ndarray]] = []
         iterations, nearest = 0, math.inf
         for _ in range(self.settings.max_iterations):
             iterations += 1
             power = np.exp(log_power)
-            warmth = self._warmth(power)
-            absorbed = self._exchange(power, warmth, rays) + given
-            absorbed = absorbed + sent * (power.sum() / emitted)
+            emission = Emission(power, self._warmth(power))
+            scattered = self._scattered(emission, rays)
+            absorbed = given + self.rays.absorbed(emission, rays)
+            absorbed = absorbed + np.tensordot(scattered, shares, 1)
             new = np.log(np.maximum(absorbed, least))
             change = new - log_power
+            # what is trapped in thick dust is many times the starlight
+            trapped = max(power.sum() / self.star.sum(), 1.0)
             size = math.sqrt(np.average(change**2, weights=power))
-            if size < self.settings.tolerance:
+            if size * trapped < self.settings.tolerance:
                 log_power = new
                 break
-            if size > ASTRAY * nearest:  # faint cells run away: plain steps call back
+            if size > ASTRAY * nearest:  # faint layers run away: plain steps call back
                 known, log_power, nearest = [], new, size
                 continue
             nearest = min(nearest, size)
             known = [*known[1 - STEPS_KNOWN :], (log_power, change)]
             log_power = accelerate(known, np.sqrt(power))
         power = np.exp(log_power)
-        return _State(power, self._warmth(power), iterations)
+        return _State(Emission(power, self._warmth(power)), iterations)
 
-    def _escape(self, state: _State, rays: list[_Rays]) -> np.ndarray:
-        """Emission of the grains that escapes without being scattered."""
-        per_cell = self.settings.cell_rays // HALVES
-        found = [
-            self.tables.escape(state.power, state.warmth, one.totals, per_cell)
-            for one in rays
-        ]
-        return np.mean(found, axis=0)
+    def _escape(
+        self, emission: Emission, rays: list[Rays], thermal: list[Scattered]
+    ) -> Float[np.ndarray, " wave"]:
+        """Emission of the grains that escapes, scattered or not."""
+        shares = np.mean([one.escaped for one in thermal], axis=0)
+        scattered = self._scattered(emission, rays)
+        return self.rays.escaped(emission, rays) + scattered @ shares
 
-    def _exchange(
-        self, power: np.ndarray, warmth: np.ndarray, rays: list[_Rays]
-    ) -> np.ndarray:
-        """What cells absorb of the emission of all."""
-        found = [
-            transport.exchange(
-                power,
-                warmth,
-                self.settings.cell_rays // HALVES,
-                one.first,
-                one.cells,
-                one.places,
-                self.tables.exchange,
-            )
-            for one in rays
-        ]
-        return np.mean(found, axis=0)
+    def _scattered(
+        self, emission: Emission, rays: list[Rays]
+    ) -> Float[np.ndarray, " zone"]:
+        """Emission of zones that is scattered before it is absorbed or escapes."""
+        found = self.rays.scattered(emission, rays)
+        return np.bincount(self.zones, found, NUM_ZONES)
+
+    def _warmth(
+        self, power: Float[np.ndarray, "species layer"]
+    ) -> Float[np.ndarray, "species layer"]:
+        """Places in the tables of the temperatures of these powers."""
+        if not self.settings.cell_temperatures:
+            return self.tables.warmth(power / self.mass)
+        return self.tables.warmth(self.layers.over_cells(power, self.mass))

@@ -30,6 +30,7 @@ class GridTables:
         spectrum: Share of each wavelength in that power, (species, temperature, wave).
         exchange: Share of the light of a species at a temperature that another absorbs
             on the way to a column, (emitting, temperature, column, absorbing).
+        scattered: Share of it that is scattered, (emitting, temperature, column).
     """
 
     def __init__(
@@ -58,6 +59,9 @@ class GridTables:
         self.spectrum = emitted / total[:, :, None]
         self.exchange = np.einsum(
             "stw,aw,cw->stca", self.spectrum, self.share, self.stopped, optimize=True
+        )
+        self.scattered = np.einsum(
+            "stw,w,cw->stc", self.spectrum, opacity.albedo, self.stopped, optimize=True
         )
 
     def warmth(

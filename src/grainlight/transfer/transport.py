@@ -108,6 +108,7 @@ def scatter(
     albedo,
     cosine,
     share,
+    zones,
     grid,
     lowest,
 ):
@@ -126,14 +127,18 @@ def scatter(
         albedo: Share of it that scatters, (wave,).
         cosine: Mean cosine of scattering, (wave,).
         share: Share of the extinction that each species absorbs, (species, wave).
+        zones: Zone from which each path comes, (path,).
         grid: The cells.
         lowest: Weight below which a path is ended, or lives on with this weight.
 
     Returns:
-        Power absorbed after scattering, (species, cell), and escaping, (wave,).
+        Power absorbed after scattering, (zone, species, cell), and escaping, (zone,
+        wave), by the zone that it comes from.
     """
     num_wave, num_species = len(opacity), share.shape[0]
-    absorbed, escaped = np.zeros((num_species, grid.first[-1])), np.zeros(num_wave)
+    num_zones = np.max(zones) + 1
+    absorbed = np.zeros((num_zones, num_species, grid.first[-1]))
+    escaped = np.zeros((num_zones, num_wave))
     cells = np.empty(room_for(grid), np.int64)
     columns = np.empty(room_for(grid))
     log_light, log_draw = np.empty(num_wave), np.empty(num_wave)
@@ -141,7 +146,7 @@ def scatter(
     point, direction = np.empty(3), np.empty(3)
     for path in range(len(points)):
         point[:], direction[:] = points[path], directions[path]
-        log_light[:], log_draw[:] = 0.0, 0.0
+        log_light[:], log_draw[:], zone = 0.0, 0.0, zones[path]
         hero, boost = generator.integers(0, num_wave), 1.0
         for order in range(MOST_SCATTERINGS):
             count, total, _ = trace(point, direction, grid, cells, columns, -1.0)
@@ -165,8 +170,8 @@ def scatter(
                         stopped = weight[w] * (before[w] - after)
                         before[w] = after
                         for s in range(num_species):
-                            absorbed[s, cells[n]] += stopped * share[s, w]
-                escaped += weight * before
+                            absorbed[zone, s, cells[n]] += stopped * share[s, w]
+                escaped[zone] += weight * before
             if total <= 0:
                 break
             # the next interaction lies on the ray, whatever its depth
@@ -253,6 +258,8 @@ def exchange(power, warmth, per_cell, first, cells, places, table):
     absorbed = np.zeros((num_species, num_cells))
     before = np.empty(num_species)
     for cell in range(num_cells):
+        if np.sum(power[:, cell]) == 0:
+            continue
         for ray in range(cell * per_cell, (cell + 1) * per_cell):
             before[:] = 0.0
             for n in range(first[ray], first[ray + 1]):
@@ -271,3 +278,36 @@ def exchange(power, warmth, per_cell, first, cells, places, table):
                     absorbed[t, cells[n]] += (passed - before[t]) / per_cell
                     before[t] = passed
     return absorbed
+
+
+@nb.njit(cache=True, nogil=True)
+def first_scattered(power, warmth, per_cell, ends, table):
+    """Power of cells that is scattered before it is absorbed or leaves.
+
+    Args:
+        power: Power emitted, (species, cell).
+        warmth: Place of the temperature in the table, (species, cell).
+        per_cell: Rays of a cell.
+        ends: Place in the table of the whole column of each ray.
+        table: Share scattered of the light of a species, on the way to a column,
+            (species, temperature, column).
+
+    Returns:
+        Power, (cell,).
+    """
+    num_species, num_cells = power.shape
+    warmest, longest = table.shape[1] - 2, table.shape[2] - 2
+    found = np.zeros(num_cells)
+    for cell in range(num_cells):
+        for s in range(num_species):
+            low = min(int(warmth[s, cell]), warmest)
+            mix = warmth[s, cell] - low
+            for ray in range(cell * per_cell, (cell + 1) * per_cell):
+                near = min(int(ends[ray]), longest)
+                part = ends[ray] - near
+                cool = table[s, low, near]
+                cool += part * (table[s, low, near + 1] - cool)
+                warm = table[s, low + 1, near]
+                warm += part * (table[s, low + 1, near + 1] - warm)
+                found[cell] += power[s, cell] * (cool + mix * (warm - cool))
+    return found / per_cell
