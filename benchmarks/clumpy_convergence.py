@@ -1,6 +1,7 @@
 """Clumpy shells at rising resolution: how far what is shipped is from the limit.
 
     python benchmarks/clumpy_convergence.py [--rows 40] [--seed 12] [--figure FILE.png]
+        [--deeper DEPTH]
 
 1. The same clumps with cells split in one to four parts, with and without layers behind
    lit faces, and extrapolated: dust temperature and bands over the finest answer, and
@@ -158,14 +159,18 @@ def _line(name: str, depth: float, found: Solved, limit: Solved) -> dict:
     }
 
 
-def random_table(generator: np.random.Generator, num: int) -> list[dict]:
-    """Print how far random shells are from finer answers."""
+def random_table(
+    generator: np.random.Generator, num: int, deeper: float = 0.0
+) -> list[dict]:
+    """Print how far random shells, of a depth or more, are from finer answers."""
     print("\n2. Random shells: shipped over finer [%], seconds of both")
     rows = []
     draws = named_prior("thesis2023").sample(generator, num)
     shares = generator.uniform(0, LARGEST_FILLING, num)
     for number, (theta, share) in enumerate(zip(draws, shares, strict=True)):
         shell, clumps = shell_of(theta), Clumps(share, mirrored=True)
+        if shell.optical_depth(0.55) < deeper:
+            continue
         limit = measure(solve_clumpy, shell, clumps, number, **FINER)
         for rays, settings in RAYS.items():
             found = measure(solve_clumpy, shell, clumps, number, settings=settings)
@@ -318,16 +323,24 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=40)
     parser.add_argument("--noise-rows", type=int, default=10)
     parser.add_argument("--seed", type=int, default=12)
+    parser.add_argument(
+        "--deeper", type=float, help="part 2 alone, for shells of this depth or more"
+    )
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path, help="file for the results")
     given = parser.parse_args()
     generator = np.random.default_rng(given.seed)
-    results = {
-        "resolution": resolution_table(generator),
-        "random": random_table(generator, given.rows),
-        "noise": noise_table(generator, given.noise_rows),
-    }
-    if given.figure:
+    if given.deeper is not None:
+        for _ in range(3):  # the seeds of part 1
+            generator.integers(1000)
+        results = {"random": random_table(generator, given.rows, given.deeper)}
+    else:
+        results = {
+            "resolution": resolution_table(generator),
+            "random": random_table(generator, given.rows),
+            "noise": noise_table(generator, given.noise_rows),
+        }
+    if given.figure and "resolution" in results:
         figure(results["resolution"], given.figure)
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -7,10 +7,11 @@ from grainlight.dust import mixture_opacity
 from grainlight.transfer import Clumps, GridSettings, shell_density, wavelength_grid
 from grainlight.transfer.grid_rays import Emission, GridRays
 from grainlight.transfer.grid_scatter import (
-    NUM_ZONES,
+    NUM_PARTS,
     GridScattering,
+    Parts,
     Scattered,
-    escape_zones,
+    even_parts,
 )
 from grainlight.transfer.grid_tables import GridTables
 from grainlight.transfer.layers import CellLayers
@@ -47,27 +48,24 @@ def test_what_is_emitted_is_absorbed_scattered_or_escapes(work):
     assert all(np.all(part >= 0) for part in parts)
 
 
-def test_what_layers_emit_adds_up(work):
-    """Each zone alone; together they are all."""
+def test_depths_are_those_of_rays_to_their_wall_and_outside(work):
     _, _, rays, sets, emission = work
-    zones = escape_zones(rays.depths(emission, sets))
-    parts = [
-        rays.absorbed(emission._replace(power=emission.power * (zones == zone)), sets)
-        for zone in range(NUM_ZONES)
-    ]
-    np.testing.assert_allclose(sum(parts), rays.absorbed(emission, sets), rtol=1e-9)
+    inside, outside = rays.depths(emission, sets)
+    assert inside.shape == outside.shape == (6, emission.power.shape[1])
+    assert np.all((inside > 0) & (inside <= outside * (1 + 1e-9)))
+    columns = np.concatenate([one.totals.reshape(-1, 3).T for one in sets])
+    np.testing.assert_allclose(outside / columns, (outside / columns)[0, 0], rtol=1e-9)
 
 
-def test_zones_are_as_large_and_darker_one_by_one(work):
-    _, _, rays, sets, emission = work
-    depths = rays.depths(emission, sets)
-    zones = escape_zones(depths)
-    counts = np.bincount(zones)
-    assert len(counts) == NUM_ZONES
+def test_parts_are_as_large_and_rise(work):
+    values = np.random.default_rng(4).normal(size=1000)
+    parts = even_parts(values)
+    counts = np.bincount(parts)
+    assert len(counts) == NUM_PARTS
     assert np.ptp(counts) <= 1
-    seen = np.exp(-depths).mean(axis=0)
-    means = [seen[zones == zone].mean() for zone in range(NUM_ZONES)]
-    assert np.all(np.diff(means) <= 0)
+    highest = [values[parts == part].max() for part in range(NUM_PARTS)]
+    lowest = [values[parts == part].min() for part in range(NUM_PARTS)]
+    assert np.all(np.array(lowest[1:]) > np.array(highest[:-1]))
 
 
 def test_shares_of_scattered_light_add_up(work):
@@ -76,28 +74,35 @@ def test_shares_of_scattered_light_add_up(work):
     scattering = GridScattering(
         np.random.default_rng(3), OPACITY, star, layers, tables, GridSettings(paths=400)
     )
-    zones = escape_zones(rays.depths(emission, sets))
-    found = scattering.emission(emission, 1.0, zones)
+    inside, outside = (depths.mean(axis=0) for depths in rays.depths(emission, sets))
+    parts = Parts(even_parts(outside), even_parts(inside))
+    found = scattering.emission(emission, 1.0, parts)
     assert not found.is_nothing
+    parts_of_all = found.absorbed.sum() + found.escaped.sum() + found.back.sum()
+    assert parts_of_all == pytest.approx(found.whole.sum(), rel=1e-9)
     shares = found.shares
     total = shares.absorbed.sum(axis=(1, 2)) + shares.escaped.sum(axis=1)
     np.testing.assert_allclose(total, 1, rtol=1e-12)
-    # the powers themselves only do on average: about what rays lose by scattering
-    whole = found.absorbed.sum() + found.escaped.sum()
+    back = shares.back.sum(axis=1)
+    assert np.all((back >= 0) & (back < 1))
+    # more comes back to thicker layers
+    assert back[-1] > back[0]
+    # the powers themselves add up on average only: to what rays lose by scattering
     lost = rays.scattered(emission, sets).sum()
-    assert whole == pytest.approx(lost, rel=0.15)
-    assert abs(whole / lost - 1) > 1e-6
+    assert found.whole.sum() == pytest.approx(lost, rel=0.15)
+    assert abs(found.whole.sum() / lost - 1) > 1e-6
 
 
-def test_a_zone_without_light_has_the_shares_of_all():
+def test_a_part_without_light_has_the_shares_of_all():
     absorbed, escaped = np.zeros((2, 1, 3)), np.zeros((2, 2))
-    absorbed[0, 0] = 1, 2, 3
-    escaped[0] = 1, 1
-    shares = Scattered(absorbed, escaped).shares
-    np.testing.assert_allclose(shares.absorbed[1], shares.absorbed[0])
-    np.testing.assert_allclose(shares.absorbed[0, 0], [1 / 8, 2 / 8, 3 / 8])
-    nothing = Scattered(np.zeros((2, 1, 3)), np.zeros((2, 2)))
+    absorbed[0, 0], escaped[0] = (1, 2, 3), 1
+    back, whole = np.array([[2.0], [0.0]]), np.array([10.0, 0.0])
+    some = Scattered(absorbed, escaped, back, whole)
+    shares = some.shares
+    np.testing.assert_allclose(shares.absorbed[:, 0], [[1 / 8, 2 / 8, 3 / 8]] * 2)
+    np.testing.assert_allclose(shares.escaped, 1 / 8)
+    np.testing.assert_allclose(shares.back, 0.2)
+    np.testing.assert_allclose(some.with_faded(some).absorbed, 1.5 * absorbed)
+    nothing = Scattered(*(0 * part for part in some))
     assert nothing.is_nothing
     assert not nothing.shares.absorbed.any()
-    faded = Scattered(absorbed, escaped).with_faded(Scattered(absorbed, escaped))
-    np.testing.assert_allclose(faded.absorbed, 1.5 * absorbed)

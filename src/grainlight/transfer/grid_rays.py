@@ -116,10 +116,16 @@ class GridRays:
 
     def depths(
         self, emission: Emission, sets: Sequence[Rays]
-    ) -> Float[np.ndarray, "ray layer"]:
-        """Optical depths of rays to the outside, at a typical wavelength."""
+    ) -> tuple[Float[np.ndarray, "ray layer"], Float[np.ndarray, "ray layer"]]:
+        """Optical depths of rays to the wall of their layer, and to the outside.
+
+        At a wavelength that is typical of the light.
+        """
         every = np.arange(len(self.tables.extinction))
         light = self.tables.emission(*emission, every).sum(axis=1)
         typical = light @ self.tables.extinction / light.sum()
-        columns = [one.totals.reshape(-1, self.per_layer).T for one in sets]
-        return typical * np.concatenate(columns)
+        walls = [self.tables.columns(one.places[one.first[:-1]]) for one in sets]
+        return tuple(
+            typical * np.concatenate([c.reshape(-1, self.per_layer).T for c in columns])
+            for columns in (walls, [one.totals for one in sets])
+        )

@@ -15,45 +15,75 @@ from grainlight.transfer.layers import CellLayers, even_directions
 #: Share of the starlight; less of it, or of the emission of grains, is not followed.
 FAINT, FAINT_DUST = 1e-6, 3e-4
 LOWEST_WEIGHT = 0.05
-#: Zones of layers whose light is told apart.
-NUM_ZONES = 12
+NUM_PARTS = 12  # zones of layers, and classes
 FADED = 0.5  # weight of what was followed one round before
 
 
 class Scattered(NamedTuple):
-    """What becomes of scattered light, by the zone that it comes from.
+    """What becomes of scattered light, as powers or as shares.
 
-    Powers, or shares of the light of a zone: absorbed by layers, and escaping.
+    Absorbed by other layers or escaping, by the zone that it comes from; coming back to
+    the layer that it comes from, and all of it, by the class of the layer.
     """
 
     absorbed: Float[np.ndarray, "zone species layer"]
     escaped: Float[np.ndarray, "zone wave"]
+    back: Float[np.ndarray, "class species"]
+    whole: Float[np.ndarray, " class"]
 
     @property
     def is_nothing(self) -> bool:
         """Whether no light was followed."""
-        return not (self.absorbed.any() or self.escaped.any())
+        return not self.whole.any()
 
     @property
     def shares(self) -> "Scattered":
-        """Shares, which add up to one; a zone without light has those of all."""
+        """Shares, which add up to one.
+
+        `back` is a share of all scattered light of a class, `absorbed` and `escaped` of
+        what does not come back; a zone or class without light has the shares of all.
+        """
         if self.is_nothing:
             return self
-        whole = self.absorbed.sum(axis=(1, 2)) + self.escaped.sum(axis=1)
-        lit = whole > 0
-        part = 1 / np.where(lit, whole, whole.sum())
+        gone = self.absorbed.sum(axis=(1, 2)) + self.escaped.sum(axis=1)
+        lit = gone > 0
+        part = 1 / np.where(lit, gone, gone.sum())
         absorbed = np.where(
             lit[:, None, None], self.absorbed, self.absorbed.sum(axis=0)
         )
         escaped = np.where(lit[:, None], self.escaped, self.escaped.sum(axis=0))
-        return Scattered(part[:, None, None] * absorbed, part[:, None] * escaped)
+        known = self.whole > 0
+        back = np.where(known[:, None], self.back, self.back.sum(axis=0))
+        whole = np.where(known, self.whole, self.whole.sum())
+        return Scattered(
+            part[:, None, None] * absorbed,
+            part[:, None] * escaped,
+            back / whole[:, None],
+            np.ones_like(whole),
+        )
 
     def with_faded(self, before: "Scattered") -> "Scattered":
         """These powers and, faded, those of earlier rounds."""
-        return Scattered(
-            self.absorbed + FADED * before.absorbed,
-            self.escaped + FADED * before.escaped,
-        )
+        pairs = zip(self, before, strict=True)
+        return Scattered(*(new + FADED * old for new, old in pairs))
+
+
+class Parts(NamedTuple):
+    """Parts of the layers whose light is told apart, as many of each kind.
+
+    Zones by how much of their light escapes; classes by how much of it stops in them.
+    """
+
+    zones: Int[np.ndarray, " layer"]
+    classes: Int[np.ndarray, " layer"]
+
+
+def even_parts(values: Float[np.ndarray, " layer"]) -> Int[np.ndarray, " layer"]:
+    """Parts of as many layers each, in rising order of a value."""
+    order = np.argsort(values, kind="stable")
+    parts = np.empty(len(order), int)
+    parts[order] = np.arange(len(order)) * NUM_PARTS // len(order)
+    return parts
 
 
 class GridScattering:
@@ -76,10 +106,13 @@ class GridScattering:
         self._groups = np.split(every, starts)
 
     def nothing(self, num_zones: int) -> Scattered:
-        """No light from so many zones."""
+        """No light from so many zones and classes."""
         shape = (self._tables.share.shape[0], len(self._layers.mass))
         return Scattered(
-            np.zeros((num_zones, *shape)), np.zeros((num_zones, len(self._star)))
+            np.zeros((num_zones, *shape)),
+            np.zeros((num_zones, len(self._star))),
+            np.zeros((num_zones, shape[0])),
+            np.zeros(num_zones),
         )
 
     def starlight(self, deepest: float) -> Scattered:
@@ -89,7 +122,7 @@ class GridScattering:
             deepest: Largest column that it may pass.
         """
         found = self.nothing(1)
-        center, zones = np.zeros((self._paths, 3)), np.zeros(self._paths, int)
+        center, zero = np.zeros((self._paths, 3)), np.zeros(self._paths, int)
         for group in self._groups:
             most = self._most_scattered(group, deepest)
             if self._star[group].sum() * most < FAINT * self._star.sum():
@@ -97,20 +130,20 @@ class GridScattering:
             each = self._star[group, None] / self._paths
             power = np.repeat(each, self._paths, axis=1)
             directions = even_directions(self._paths, self._generator)
-            self._follow(found, group, center, directions, power, zones)
+            self._follow(
+                found, group, center, directions, power, Parts(zero, zero), zero - 1
+            )
         return found
 
-    def emission(
-        self, emission: Emission, deep: float, zones: Int[np.ndarray, " layer"]
-    ) -> Scattered:
+    def emission(self, emission: Emission, deep: float, parts: Parts) -> Scattered:
         """Scattered light of the grains.
 
         Args:
             emission: What layers emit.
             deep: A large column of their rays.
-            zones: Zone of each layer.
+            parts: Zone and class of each layer.
         """
-        found, paths = self.nothing(NUM_ZONES), self._paths
+        found, paths = self.nothing(NUM_PARTS), self._paths
         for group in self._groups:
             light = self._tables.emission(*emission, group)
             total = light.sum()
@@ -125,7 +158,8 @@ class GridScattering:
             directions = self._generator.normal(size=(paths, 3))
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
             power = light[:, picked] / (chance[picked] * paths)
-            self._follow(found, group, points, directions, power, zones[picked])
+            some = Parts(parts.zones[picked], parts.classes[picked])
+            self._follow(found, group, points, directions, power, some, picked)
         return found
 
     def _most_scattered(self, group: np.ndarray, column: float) -> float:
@@ -140,11 +174,12 @@ class GridScattering:
         points: Float[np.ndarray, "path 3"],
         directions: Float[np.ndarray, "path 3"],
         power: Float[np.ndarray, "some path"],
-        zones: Int[np.ndarray, " path"],
+        parts: Parts,
+        origins: Int[np.ndarray, " path"],
     ) -> None:
         """Add what becomes of the light of some wavelengths to what was found."""
         cosine = np.clip(self._opacity.mean_asymmetry[group], -0.999, 0.999)
-        absorbed, escaped = transport.scatter(
+        absorbed, escaped, back, whole = transport.scatter(
             self._generator,
             points,
             directions,
@@ -153,21 +188,12 @@ class GridScattering:
             self._opacity.albedo[group],
             cosine,
             np.ascontiguousarray(self._tables.share[:, group]),
-            zones,
+            parts.zones,
+            origins,
             self._layers.cells,
             LOWEST_WEIGHT,
         )
         found.absorbed[: len(absorbed)] += absorbed
         found.escaped[: len(escaped), group] += escaped
-
-
-def escape_zones(depths: Float[np.ndarray, "ray layer"]) -> Int[np.ndarray, " layer"]:
-    """Zones of as many layers each, by how much of their light escapes.
-
-    Args:
-        depths: Optical depths of rays of each layer to the outside.
-    """
-    order = np.lexsort((depths.mean(axis=0), -np.exp(-depths).mean(axis=0)))
-    zones = np.empty(len(order), int)
-    zones[order] = np.arange(len(order)) * NUM_ZONES // len(order)
-    return zones
+        np.add.at(found.back, parts.classes, back)
+        np.add.at(found.whole, parts.classes, whole)

@@ -37,10 +37,11 @@ from grainlight.transfer.anderson import STEPS_KNOWN, accelerate
 from grainlight.transfer.density import DensityGrid
 from grainlight.transfer.grid_rays import Emission, GridRays, Rays
 from grainlight.transfer.grid_scatter import (
-    NUM_ZONES,
+    NUM_PARTS,
     GridScattering,
+    Parts,
     Scattered,
-    escape_zones,
+    even_parts,
 )
 from grainlight.transfer.grid_solution import HALVES, GridSettings, GridSolution
 from grainlight.transfer.grid_tables import GridTables
@@ -125,7 +126,8 @@ class _Work:
         self.scattering = GridScattering(
             self.generator, opacity, self.star, self.layers, self.tables, self.settings
         )
-        self.zones = np.zeros(len(self.layers.mass), int)
+        nowhere = np.zeros(len(self.layers.mass), int)
+        self.parts = Parts(nowhere, nowhere)
 
     def solve(self) -> GridSolution:
         """Follow the light, balance the powers, add up what escapes."""
@@ -199,15 +201,15 @@ class _Work:
         self, fixed: list[np.ndarray], rays: list[Rays]
     ) -> tuple[_State, list[Scattered], int]:
         """The balance with all rays, the scattered emission included."""
-        followed = [self.scattering.nothing(NUM_ZONES)] * HALVES
+        followed = [self.scattering.nothing(NUM_PARTS)] * HALVES
         thermal, light, is_steady = followed, 0.0, False
         state = self._balance(fixed, rays, thermal, None)
         iterations = state.iterations
-        self.zones = escape_zones(self.rays.depths(state.emission, rays))
+        self.parts = self._parts(state.emission, rays)
         deep = float(np.quantile(np.concatenate([one.totals for one in rays]), 0.9))
         for _ in range(MOST_ROUNDS):
             new = [
-                self.scattering.emission(state.emission, deep, self.zones) for _ in rays
+                self.scattering.emission(state.emission, deep, self.parts) for _ in rays
             ]
             if all(one.is_nothing for one in new):
                 break
@@ -240,7 +242,10 @@ class _Work:
     ) -> _State:
         """Powers at which layers emit what they absorb."""
         given = np.mean(fixed, axis=0)
-        shares = np.mean([one.absorbed for one in thermal], axis=0)
+        shares = Scattered(
+            *(np.mean(part, axis=0) for part in zip(*thermal, strict=True))
+        )
+        back = shares.back[self.parts.classes].T
         least = 1e-12 * self.star.sum() / given.size
         first = np.maximum(given, least) if start is None else start.emission.power
         log_power = np.log(first)
@@ -250,9 +255,10 @@ class _Work:
             iterations += 1
             power = np.exp(log_power)
             emission = Emission(power, self._warmth(power))
-            scattered = self._scattered(emission, rays)
-            absorbed = given + self.rays.absorbed(emission, rays)
-            absorbed = absorbed + np.tensordot(scattered, shares, 1)
+            scattered = self.rays.scattered(emission, rays)
+            gone = self._in_zones(scattered * (1 - back.sum(axis=0)))
+            absorbed = given + self.rays.absorbed(emission, rays) + scattered * back
+            absorbed = absorbed + np.tensordot(gone, shares.absorbed, 1)
             new = np.log(np.maximum(absorbed, least))
             change = new - log_power
             # what is trapped in thick dust is many times the starlight
@@ -274,16 +280,25 @@ class _Work:
         self, emission: Emission, rays: list[Rays], thermal: list[Scattered]
     ) -> Float[np.ndarray, " wave"]:
         """Emission of the grains that escapes, scattered or not."""
-        shares = np.mean([one.escaped for one in thermal], axis=0)
-        scattered = self._scattered(emission, rays)
-        return self.rays.escaped(emission, rays) + scattered @ shares
+        shares = Scattered(
+            *(np.mean(part, axis=0) for part in zip(*thermal, strict=True))
+        )
+        back = shares.back[self.parts.classes].sum(axis=1)
+        gone = self._in_zones(self.rays.scattered(emission, rays) * (1 - back))
+        return self.rays.escaped(emission, rays) + gone @ shares.escaped
 
-    def _scattered(
-        self, emission: Emission, rays: list[Rays]
+    def _in_zones(
+        self, power: Float[np.ndarray, " layer"]
     ) -> Float[np.ndarray, " zone"]:
-        """Emission of zones that is scattered before it is absorbed or escapes."""
-        found = self.rays.scattered(emission, rays)
-        return np.bincount(self.zones, found, NUM_ZONES)
+        return np.bincount(self.parts.zones, power, NUM_PARTS)
+
+    def _parts(self, emission: Emission, rays: list[Rays]) -> Parts:
+        """Zones and classes of layers."""
+        inside, outside = self.rays.depths(emission, rays)
+        nearest = outside.min(axis=0)
+        escaping = np.log(np.exp(nearest - outside).mean(axis=0)) - nearest
+        stopped = -np.expm1(-inside).mean(axis=0)
+        return Parts(even_parts(-escaping), even_parts(stopped))
 
     def _warmth(
         self, power: Float[np.ndarray, "species layer"]

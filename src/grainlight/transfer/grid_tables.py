@@ -48,7 +48,7 @@ class GridTables:
         self.share = absorption / self.extinction
         self.unit = float(THIN / self.extinction.max())
         self.step = math.log1p(farthest / self.unit) / (TABLE_COLUMNS - 1)
-        columns = self.unit * np.expm1(self.step * np.arange(TABLE_COLUMNS))
+        columns = self.columns(np.arange(float(TABLE_COLUMNS)))
         self.stopped = -np.expm1(-np.outer(columns, self.extinction))
         self.temperatures = np.geomspace(COLDEST, HOTTEST, TABLE_TEMPERATURES)
         frequency = LIGHT_SPEED_UM / opacity.wave
@@ -63,6 +63,10 @@ class GridTables:
         self.scattered = np.einsum(
             "stw,w,cw->stc", self.spectrum, opacity.albedo, self.stopped, optimize=True
         )
+
+    def columns(self, places: Float[np.ndarray, " ray"]) -> Float[np.ndarray, " ray"]:
+        """Columns at places of the tables [g cm^-2]."""
+        return self.unit * np.expm1(self.step * places)
 
     def warmth(
         self, power: Float[np.ndarray, "species cell"]

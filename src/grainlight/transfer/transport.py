@@ -109,6 +109,7 @@ def scatter(
     cosine,
     share,
     zones,
+    origins,
     grid,
     lowest,
 ):
@@ -128,17 +129,21 @@ def scatter(
         cosine: Mean cosine of scattering, (wave,).
         share: Share of the extinction that each species absorbs, (species, wave).
         zones: Zone from which each path comes, (path,).
+        origins: Layer from which it comes, -1 if from none, (path,).
         grid: The cells.
         lowest: Weight below which a path is ended, or lives on with this weight.
 
     Returns:
-        Power absorbed after scattering, (zone, species, cell), and escaping, (zone,
-        wave), by the zone that it comes from.
+        Power that is absorbed after scattering, (zone, species, cell), and escapes,
+        (zone, wave), by the zone that it comes from; of each path, what comes back to
+        the layer that it comes from, (path, species), and all of its power that is
+        scattered, (path,).
     """
     num_wave, num_species = len(opacity), share.shape[0]
     num_zones = np.max(zones) + 1
     absorbed = np.zeros((num_zones, num_species, grid.first[-1]))
     escaped = np.zeros((num_zones, num_wave))
+    back, whole = np.zeros((len(points), num_species)), np.zeros(len(points))
     cells = np.empty(room_for(grid), np.int64)
     columns = np.empty(room_for(grid))
     log_light, log_draw = np.empty(num_wave), np.empty(num_wave)
@@ -170,8 +175,14 @@ def scatter(
                         stopped = weight[w] * (before[w] - after)
                         before[w] = after
                         for s in range(num_species):
-                            absorbed[zone, s, cells[n]] += stopped * share[s, w]
+                            taken = stopped * share[s, w]
+                            whole[path] += taken
+                            if cells[n] == origins[path]:
+                                back[path, s] += taken
+                            else:
+                                absorbed[zone, s, cells[n]] += taken
                 escaped[zone] += weight * before
+                whole[path] += np.sum(weight * before)
             if total <= 0:
                 break
             # the next interaction lies on the ray, whatever its depth
@@ -189,7 +200,7 @@ def scatter(
                 chance = math.log(opacity[w]) - opacity[w] * here + phase
                 log_light[w] += chance + math.log(albedo[w] + 1e-300)
                 log_draw[w] += chance - math.log(-math.expm1(-opacity[w] * total))
-    return absorbed, escaped
+    return absorbed, escaped, back, whole
 
 
 @nb.njit(cache=True, nogil=True)
