@@ -1,13 +1,15 @@
 """Clumpy shells: this engine beside MOCASSIN, resolution, speed, what clumps change.
 
     python benchmarks/clumpy_accuracy.py [--refine 2] [--figure FILE.png] [--json FILE]
-        [--mocassin FOLDER --packets 6000000]
+        [--patterns]
 
 1. The five clumpy shells run in full three dimensions with MOCASSIN (shipped in
-   `tests`), at exactly their clumps and cells.
-2. The same shells with every cell split, and with four layers behind lit faces: what
-   is missing at three cells an edge. With `--mocassin` the thickest is run again by
-   MOCASSIN (in that folder) with more packets.
+   `tests`), at exactly their clumps and cells. There light goes out where it was
+   absorbed, at the temperature of the cell: ours does so with layers behind lit faces
+   that share the temperature of their cell ("as MOCASSIN"). Plain cells shine all
+   through.
+2. The same shells with every cell split, and with four layers that have temperatures of
+   their own: what is missing at three cells an edge.
 3. The light of shells of 0.8 to 1 outer radii at fixed mass by filling factor, over
    that of the smooth shell, for two patterns each (mirrored, and extrapolated to fine
    cells); with a figure.
@@ -25,16 +27,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from grainlight.dust import mixture_opacity
-from grainlight.simulators import (
-    MocassinGrid,
-    MocassinSettings,
-    MocassinShell,
-    read_run,
-)
-from grainlight.simulators.mocassin import run_shell
 from grainlight.transfer import (
     Clumps,
     DensityGrid,
+    GridSettings,
     Shell,
     solve_clumpy,
     solve_grid,
@@ -64,8 +60,13 @@ def in_bands(wave: np.ndarray, light: np.ndarray) -> np.ndarray:
     )
 
 
-def compare(given: dict, factor: int, seed: int, layers: int = 1) -> dict:
-    """Errors in percent against MOCASSIN, and seconds."""
+def compare(
+    given: dict, factor: int, seed: int, layers: int = 1, *, shared: bool = False
+) -> dict:
+    """Errors in percent against MOCASSIN, and seconds.
+
+    Layers are `shared` if they have the temperature of their cell.
+    """
     grid = given["grid"].refined(factor)
     opacity = mixture_opacity(
         given["mass_fraction"], given["grain_radius_um"], wavelength_grid()
@@ -80,6 +81,7 @@ def compare(given: dict, factor: int, seed: int, layers: int = 1) -> dict:
         opacity,
         grid,
         seed,
+        GridSettings(cell_temperatures=shared),
     )
     seconds = time.process_time() - started
     logs = np.interp(
@@ -91,6 +93,7 @@ def compare(given: dict, factor: int, seed: int, layers: int = 1) -> dict:
         "shell": given["name"],
         "factor": factor,
         "layers": layers,
+        "shared": shared,
         "cells": len(answer.index),
         "seconds": seconds,
         "temperature": 100
@@ -120,51 +123,27 @@ def pattern_table(factors: range) -> list[dict]:
     """Print ours against MOCASSIN at its cells, and at finer ones."""
     print("1, 2. Ours minus MOCASSIN at its cells [%], cells split by a factor; um")
     print(
-        f"{'':4} split  cells      s   tau      T " + " ".join(f"{n:>6}" for n in NAMES)
+        f"{'':4} {'cells':>11}  number     s   tau      T "
+        + " ".join(f"{n:>6}" for n in NAMES)
     )
     rows = []
     for given in read_patterns():
         compare(given, 1, 0)  # compile, and read the memory in
-        for factor, layers in [*((factor, 1) for factor in factors), (1, LAYERS)]:
-            row = compare(given, factor, 1, layers)
+        plain = [(f"1/{factor}", factor, 1, False) for factor in factors]
+        both = [
+            ("as MOCASSIN", 1, LAYERS, True),
+            (f"{LAYERS} layers", 1, LAYERS, False),
+        ]
+        for name, factor, layers, shared in [*both, *plain]:
+            row = compare(given, factor, 1, layers, shared=shared)
             rows.append(row)
-            name = f"{factor}" if layers == 1 else f"{layers} lay"
             print(
-                f"{row['shell']:4} {name:>5} {row['cells']:6d} {row['seconds']:6.1f} "
+                f"{row['shell']:4} {name:>11} {row['cells']:6d} {row['seconds']:6.1f} "
                 f"{row['optical_depth']:5.1f} {row['temperature']:6.2f} "
                 + " ".join(f"{value:6.1f}" for value in row["bands"]),
                 flush=True,
             )
     return rows
-
-
-def mocassin_again(folder: Path, packets: int) -> dict:
-    """Print how the thickest shell changes with the packets of MOCASSIN [%]."""
-    given = next(one for one in read_patterns() if one["name"] == "K08")
-    shell = MocassinShell(
-        given["luminosity_lsun"],
-        given["source_temperature_k"],
-        given["dust_mass_msun"],
-        OUTER_CM,
-        given["grain_radius_um"],
-        given["mass_fraction"],
-        grid=MocassinGrid.from_density(given["grid"]),
-    )
-    settings = MocassinSettings(
-        points=len(given["grid"].density),
-        first_packets=packets // 5,
-        last_packets=packets,
-    )
-    run_shell(folder, shell, settings)
-    run = read_run(folder)
-    known = in_bands(given["wave"], given["luminosity"])
-    row = {
-        "packets": packets,
-        "temperature": 100 * (run.dust_temperature / given["dust_temperature_k"] - 1),
-        "bands": (100 * (in_bands(run.wave, run.luminosity) / known - 1)).tolist(),
-    }
-    print(f"K08 by MOCASSIN, {packets} packets: {row['temperature']:.2f}", row["bands"])
-    return row
 
 
 def filling_table() -> list[dict]:
@@ -245,14 +224,12 @@ def main() -> None:
     parser.add_argument("--refine", type=int, default=2, help="finest split of cells")
     parser.add_argument("--figure", type=Path, help="what clumps change, drawn")
     parser.add_argument("--json", type=Path, help="file for the results")
-    parser.add_argument("--mocassin", type=Path, help="folder for a run of MOCASSIN")
-    parser.add_argument("--packets", type=int, default=6_000_000)
+    parser.add_argument("--patterns", action="store_true", help="parts 1 and 2 alone")
     given = parser.parse_args()
     results: dict = {"patterns": pattern_table(range(1, given.refine + 1))}
-    if given.mocassin:
-        results["mocassin"] = mocassin_again(given.mocassin, given.packets)
-    results["filling"] = filling_table()
-    if given.figure:
+    if not given.patterns:
+        results["filling"] = filling_table()
+    if given.figure and not given.patterns:
         figure(results["filling"], given.figure)
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n")

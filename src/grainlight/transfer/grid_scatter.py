@@ -1,5 +1,6 @@
 """Scattered light on a grid: random paths that tell where it ends."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +62,11 @@ class Scattered(NamedTuple):
             back / whole[:, None],
             np.ones_like(whole),
         )
+
+    @classmethod
+    def mean(cls, some: Sequence["Scattered"]) -> "Scattered":
+        """The mean of some of them."""
+        return cls(*(np.mean(part, axis=0) for part in zip(*some, strict=True)))
 
     def with_faded(self, before: "Scattered") -> "Scattered":
         """These powers and, faded, those of earlier rounds."""

@@ -4,15 +4,17 @@ Direct starlight and the emission of the grains are followed by rays that carry 
 whole spectrum, scattered light by random paths (see `transport`). Each cell and species
 emits what it absorbs,
 
-$$ P = P_\star + P_{\rm scattered} + \Lambda P + \sum_g A_g S_g(P) , $$
+$$ P = P_\star + P_{\rm scattered} + \Lambda P + B S + \sum_g A_g \sum_{i \in g}
+   (1 - B_i) S_i , $$
 
 which is solved for all powers at once by Anderson acceleration. The rays stay the same
-meanwhile, so that the answer is the fixed point to any tolerance. $S_g$ is what the
-rays of a zone of cells lose by scattering; random paths tell in which cells it ends,
-$A_g$, or that it escapes: shares that add up to one. No light is lost, which matters
-where dust is thick to its own light: it absorbs and emits there a hundred times what
-the star does, and a leak of one percent would be all of its light. Shares are followed
-anew until nothing changes, and averaged over rounds in which little does.
+meanwhile, so that the answer is the fixed point to any tolerance. $S$ is what the rays
+of a layer lose by scattering. Random paths tell which share $B$ comes back to the layer
+and is absorbed there, by classes of layers, and where the rest goes, by zones: shares
+$A_g$ that with what escapes add up to one. No light is lost. That matters where dust is
+thick to its own light: it absorbs and emits a hundred times what the star does, and a
+leak of one percent would be all of the starlight. Shares are followed anew until
+nothing changes, and averaged over rounds in which little does.
 
 Noise in the absorbed powers makes temperatures low and the light of the hottest cells
 strong, because both are curved functions of power. The paths are made in two halves,
@@ -242,9 +244,7 @@ class _Work:
     ) -> _State:
         """Powers at which layers emit what they absorb."""
         given = np.mean(fixed, axis=0)
-        shares = Scattered(
-            *(np.mean(part, axis=0) for part in zip(*thermal, strict=True))
-        )
+        shares = Scattered.mean(thermal)
         back = shares.back[self.parts.classes].T
         least = 1e-12 * self.star.sum() / given.size
         first = np.maximum(given, least) if start is None else start.emission.power
@@ -280,9 +280,7 @@ class _Work:
         self, emission: Emission, rays: list[Rays], thermal: list[Scattered]
     ) -> Float[np.ndarray, " wave"]:
         """Emission of the grains that escapes, scattered or not."""
-        shares = Scattered(
-            *(np.mean(part, axis=0) for part in zip(*thermal, strict=True))
-        )
+        shares = Scattered.mean(thermal)
         back = shares.back[self.parts.classes].sum(axis=1)
         gone = self._in_zones(self.rays.scattered(emission, rays) * (1 - back))
         return self.rays.escaped(emission, rays) + gone @ shares.escaped
