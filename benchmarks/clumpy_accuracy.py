@@ -226,10 +226,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the results")
     parser.add_argument("--patterns", action="store_true", help="parts 1 and 2 alone")
     given = parser.parse_args()
+    if given.patterns and given.figure:
+        parser.error("the figure is of part 3, which --patterns leaves out")
     results: dict = {"patterns": pattern_table(range(1, given.refine + 1))}
     if not given.patterns:
         results["filling"] = filling_table()
-    if given.figure and not given.patterns:
+    if given.figure:
         figure(results["filling"], given.figure)
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -46,6 +46,7 @@ from grainlight.transfer import (
 )
 from grainlight.transfer.clumpy import MIRRORED
 
+RISING = ((1.0, 0.2), (5.0, 0.2), (30.0, 0.2))  # depths and filling factors of part 1
 DEPTHS = (0.0, 0.1, 1.0, 10.0, 1000.0)
 LARGEST_FILLING = 0.5
 FAINT = 42.5  # mag at 10 Mpc, for a source of 1e5 Lsun
@@ -111,7 +112,7 @@ def resolution_table(generator: np.random.Generator) -> list[dict]:
     """Print three shells at rising resolution."""
     print("1. Over the finest answer [%]: temperature, bands (median, worst); seconds")
     rows = []
-    for depth, filling in ((1.0, 0.2), (5.0, 0.2), (30.0, 0.2)):
+    for depth, filling in RISING:
         theta = np.array([1e-4, 0.1, 0.5, 1e5, 6000.0, 1e16])
         theta[0] *= depth / shell_of(theta).optical_depth(0.55)
         shell, clumps = shell_of(theta), Clumps(filling, mirrored=True)
@@ -329,9 +330,11 @@ def main() -> None:
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path, help="file for the results")
     given = parser.parse_args()
+    if given.deeper is not None and given.figure:
+        parser.error("the figure is of part 1, which --deeper leaves out")
     generator = np.random.default_rng(given.seed)
     if given.deeper is not None:
-        for _ in range(3):  # the seeds of part 1
+        for _ in RISING:  # the seeds of part 1
             generator.integers(1000)
         results = {"random": random_table(generator, given.rows, given.deeper)}
     else:
@@ -340,7 +343,7 @@ def main() -> None:
             "random": random_table(generator, given.rows),
             "noise": noise_table(generator, given.noise_rows),
         }
-    if given.figure and "resolution" in results:
+    if given.figure:
         figure(results["resolution"], given.figure)
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -41,6 +41,15 @@ def test_layers_hold_the_mass_of_their_cells(mirrored):
     )
 
 
+def test_power_over_mass_of_cells_is_that_of_their_layers_together():
+    layers = CellLayers(make(False).layered(3, 0.1))
+    generator, first = np.random.default_rng(3), layers.cells.first
+    power, mass = generator.uniform(1, 2, (2, 2, len(layers.mass)))
+    whole = [np.add.reduceat(part, first[:-1], axis=1) for part in (power, mass)]
+    expected = np.repeat(whole[0] / whole[1], np.diff(first), axis=1)
+    np.testing.assert_allclose(layers.over_cells(power, mass), expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("mirrored", KINDS)
 def test_rays_pass_the_same_columns(mirrored):
     plain, layered = (

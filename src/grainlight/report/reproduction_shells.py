@@ -40,10 +40,10 @@ class Shells:
     data: Path | None
     show: Show
     workers: int | None
-    _loaded: dict[Split, ThesisRows] = field(default_factory=dict)
+    _loaded: dict[Split, ThesisRows] = field(default_factory=dict, init=False)
 
     def rows(self, split: Split) -> ThesisRows:
-        """Rows of a split; the first that is missing makes all that are."""
+        """Rows of a split; if its file is missing, all missing splits are read."""
         if split not in self._loaded:
             if not rows_path(self.out, split).exists():
                 self._read_missing()

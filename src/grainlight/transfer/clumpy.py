@@ -126,5 +126,6 @@ def _extrapolate(low: GridSolution, high: GridSolution, ratio: float) -> GridSol
         dust_temperature=dust_temperature,
         noise=noise,
         resolution=dust_temperature / high.dust_temperature - 1,
+        is_settled=low.is_settled and high.is_settled,
         energy_error=high.energy_error + gain * (high.energy_error - low.energy_error),
     )

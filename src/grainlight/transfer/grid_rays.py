@@ -37,6 +37,13 @@ class Rays(NamedTuple):
         return self.places[self.first[1:] - 1]
 
 
+class Depths(NamedTuple):
+    """Optical depths of rays to the wall of their layer, and to the outside."""
+
+    inside: Float[np.ndarray, "ray layer"]
+    outside: Float[np.ndarray, "ray layer"]
+
+
 class GridRays:
     """Makes rays, and follows light along them.
 
@@ -114,18 +121,19 @@ class GridRays:
         ]
         return np.mean(found, axis=0)
 
-    def depths(
-        self, emission: Emission, sets: Sequence[Rays]
-    ) -> tuple[Float[np.ndarray, "ray layer"], Float[np.ndarray, "ray layer"]]:
-        """Optical depths of rays to the wall of their layer, and to the outside.
-
-        At a wavelength that is typical of the light.
-        """
+    def depths(self, emission: Emission, sets: Sequence[Rays]) -> Depths:
+        """Optical depths of all rays, at a wavelength that is typical of the light."""
         every = np.arange(len(self.tables.extinction))
         light = self.tables.emission(*emission, every).sum(axis=1)
         typical = light @ self.tables.extinction / light.sum()
         walls = [self.tables.columns(one.places[one.first[:-1]]) for one in sets]
-        return tuple(
-            typical * np.concatenate([c.reshape(-1, self.per_layer).T for c in columns])
-            for columns in (walls, [one.totals for one in sets])
+        return Depths(
+            typical * self._by_layer(walls),
+            typical * self._by_layer([one.totals for one in sets]),
         )
+
+    def _by_layer(
+        self, columns: Sequence[Float[np.ndarray, " every"]]
+    ) -> Float[np.ndarray, "ray layer"]:
+        each = [column.reshape(-1, self.per_layer).T for column in columns]
+        return np.concatenate(each)

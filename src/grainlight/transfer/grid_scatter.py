@@ -129,6 +129,7 @@ class GridScattering:
         """
         found = self.nothing(1)
         center, zero = np.zeros((self._paths, 3)), np.zeros(self._paths, int)
+        nowhere = np.full(self._paths, -1)
         for group in self._groups:
             most = self._most_scattered(group, deepest)
             if self._star[group].sum() * most < FAINT * self._star.sum():
@@ -137,7 +138,7 @@ class GridScattering:
             power = np.repeat(each, self._paths, axis=1)
             directions = even_directions(self._paths, self._generator)
             self._follow(
-                found, group, center, directions, power, Parts(zero, zero), zero - 1
+                found, group, center, directions, power, Parts(zero, zero), nowhere
             )
         return found
 

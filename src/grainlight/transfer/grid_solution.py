@@ -20,7 +20,8 @@ class GridSettings:
         cell_rays: Rays of the emission of every cell, an even number.
         paths: Paths of scattered light for each group of wavelengths.
         group: Neighbouring wavelengths that share their paths.
-        tolerance: Root mean square change of the powers at which iteration ends.
+        tolerance: Root mean square change of the powers at which iteration ends; times
+            what dust absorbs over what the star emits, if that is more.
         max_iterations: Most iterations.
         cell_temperatures: Whether all layers of a cell have one temperature, that of
             what the cell absorbs; each sends out what it absorbs all the same. The
@@ -65,6 +66,8 @@ class GridSolution:
         iterations: Steps of the balance, over all rounds.
         resolution: Relative change of the dust temperature by extrapolation to fine
             cells; zero for the solution of one grid.
+        is_settled: Whether the scattered emission was followed until it hardly changed;
+            energy is conserved before.
     """
 
     wave: Float[np.ndarray, " wave"]
@@ -80,3 +83,4 @@ class GridSolution:
     energy_error: float
     iterations: int
     resolution: float = 0.0
+    is_settled: bool = True

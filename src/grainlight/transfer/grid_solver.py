@@ -1,20 +1,21 @@
 r"""Light of a central blackbody through dust on a Cartesian grid.
 
 Direct starlight and the emission of the grains are followed by rays that carry the
-whole spectrum, scattered light by random paths (see `transport`). Each cell and species
-emits what it absorbs,
+whole spectrum, scattered light by random paths (see `transport`). Each layer and
+species emits what it absorbs,
 
 $$ P = P_\star + P_{\rm scattered} + \Lambda P + B S + \sum_g A_g \sum_{i \in g}
-   (1 - B_i) S_i , $$
+   (1 - b_i) S_i , $$
 
 which is solved for all powers at once by Anderson acceleration. The rays stay the same
 meanwhile, so that the answer is the fixed point to any tolerance. $S$ is what the rays
 of a layer lose by scattering. Random paths tell which share $B$ comes back to the layer
-and is absorbed there, by classes of layers, and where the rest goes, by zones: shares
-$A_g$ that with what escapes add up to one. No light is lost. That matters where dust is
+and is absorbed there by each species, $b$ by all, for classes of layers; and where the
+rest goes, for zones of layers: shares $A_g$ that with what escapes add up to one. No
+light of the grains is lost, once any of it is followed. That matters where dust is
 thick to its own light: it absorbs and emits a hundred times what the star does, and a
-leak of one percent would be all of the starlight. Shares are followed anew until
-nothing changes, and averaged over rounds in which little does.
+leak of one percent would be all of the starlight. Shares are followed anew until little
+changes, those of earlier rounds being faded.
 
 Noise in the absorbed powers makes temperatures low and the light of the hottest cells
 strong, because both are curved functions of power. The paths are made in two halves,
@@ -67,10 +68,11 @@ ASTRAY = 10.0
 
 
 class _State(NamedTuple):
-    """Emission in balance with what is absorbed, and iterations it took."""
+    """Emission in balance with what is absorbed, and how it came to that."""
 
     emission: Emission
     iterations: int
+    is_settled: bool = True
 
 
 def solve_grid(
@@ -145,7 +147,7 @@ class _Work:
         star = [self.scattering.starlight(depths.max()) for _ in range(HALVES)]
         rays = [self.rays.record(self.generator) for _ in range(HALVES)]
         fixed = [direct + one.absorbed[0] for one in star]
-        both, thermal, iterations = self._balance_all(fixed, rays)
+        both, thermal = self._balance_all(fixed, rays)
         halves = [
             self._balance([fixed[k]], [rays[k]], [thermal[k]], both)
             for k in range(HALVES)
@@ -167,12 +169,9 @@ class _Work:
             halves,
             depths,
             float(energy),
-            iterations + sum(state.iterations for state in halves),
         )
 
-    def _report(
-        self, light, noise, both, halves, depths, energy, iterations
-    ) -> GridSolution:
+    def _report(self, light, noise, both, halves, depths, energy) -> GridSolution:
         warm = self.tables.temperature(both.emission.warmth)
         warm = warm**2 / np.sqrt(
             np.prod(
@@ -196,15 +195,16 @@ class _Work:
             effective_depth=-math.log(max(np.exp(-green * depths).mean(), 1e-300)),
             noise=noise,
             energy_error=energy,
-            iterations=iterations,
+            iterations=both.iterations + sum(half.iterations for half in halves),
+            is_settled=both.is_settled,
         )
 
     def _balance_all(
         self, fixed: list[np.ndarray], rays: list[Rays]
-    ) -> tuple[_State, list[Scattered], int]:
-        """The balance with all rays, the scattered emission included."""
+    ) -> tuple[_State, list[Scattered]]:
+        """The balance with all rays, and where the scattered emission ends."""
         followed = [self.scattering.nothing(NUM_PARTS)] * HALVES
-        thermal, light, is_steady = followed, 0.0, False
+        thermal, light, is_steady, is_settled = followed, 0.0, False, False
         state = self._balance(fixed, rays, thermal, None)
         iterations = state.iterations
         self.parts = self._parts(state.emission, rays)
@@ -213,7 +213,8 @@ class _Work:
             new = [
                 self.scattering.emission(state.emission, deep, self.parts) for _ in rays
             ]
-            if all(one.is_nothing for one in new):
+            is_settled = all(one.is_nothing for one in new)
+            if is_settled:
                 break
             if is_steady:
                 pairs = zip(new, followed, strict=True)
@@ -222,15 +223,18 @@ class _Work:
             after = self._balance(fixed, rays, thermal, state)
             iterations += after.iterations
             grown = abs(after.emission.power.sum() / state.emission.power.sum() - 1)
-            warmer = abs(self._heat(after) / self._heat(state) - 1)
+            warmer = abs(
+                self._mean_temperature(after) / self._mean_temperature(state) - 1
+            )
             before, light = light, self._escape(after.emission, rays, thermal).sum()
             change = abs(light - before) / self.star.sum()
             state, is_steady = after, grown < STEADY
-            if grown < GROWN and warmer < WARMER and change < SETTLED:
+            is_settled = grown < GROWN and warmer < WARMER and change < SETTLED
+            if is_settled:
                 break
-        return state, thermal, iterations
+        return _State(state.emission, iterations, is_settled), thermal
 
-    def _heat(self, state: _State) -> float:
+    def _mean_temperature(self, state: _State) -> float:
         """Mean temperature of all dust [K]."""
         warm = self.tables.temperature(state.emission.warmth)
         return float(np.average(warm, weights=self.mass))
@@ -243,9 +247,7 @@ class _Work:
         start: _State | None,
     ) -> _State:
         """Powers at which layers emit what they absorb."""
-        given = np.mean(fixed, axis=0)
-        shares = Scattered.mean(thermal)
-        back = shares.back[self.parts.classes].T
+        given, shares = np.mean(fixed, axis=0), Scattered.mean(thermal)
         least = 1e-12 * self.star.sum() / given.size
         first = np.maximum(given, least) if start is None else start.emission.power
         log_power = np.log(first)
@@ -255,10 +257,7 @@ class _Work:
             iterations += 1
             power = np.exp(log_power)
             emission = Emission(power, self._warmth(power))
-            scattered = self.rays.scattered(emission, rays)
-            gone = self._in_zones(scattered * (1 - back.sum(axis=0)))
-            absorbed = given + self.rays.absorbed(emission, rays) + scattered * back
-            absorbed = absorbed + np.tensordot(gone, shares.absorbed, 1)
+            absorbed = given + self._absorbed(emission, rays, shares)
             new = np.log(np.maximum(absorbed, least))
             change = new - log_power
             # what is trapped in thick dust is many times the starlight
@@ -275,6 +274,16 @@ class _Work:
             log_power = accelerate(known, np.sqrt(power))
         power = np.exp(log_power)
         return _State(Emission(power, self._warmth(power)), iterations)
+
+    def _absorbed(
+        self, emission: Emission, rays: list[Rays], shares: Scattered
+    ) -> Float[np.ndarray, "species layer"]:
+        """Emission of the grains that is absorbed, scattered or not."""
+        back = shares.back[self.parts.classes].T
+        scattered = self.rays.scattered(emission, rays)
+        gone = self._in_zones(scattered * (1 - back.sum(axis=0)))
+        found = self.rays.absorbed(emission, rays) + scattered * back
+        return found + np.tensordot(gone, shares.absorbed, 1)
 
     def _escape(
         self, emission: Emission, rays: list[Rays], thermal: list[Scattered]

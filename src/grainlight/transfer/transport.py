@@ -248,6 +248,16 @@ def record_rays(
 
 
 @nb.njit(cache=True, nogil=True)
+def _blend(table, warm, far, mix, part):
+    """A table between four of its nodes, from (warm, far) on."""
+    cool = table[warm, far]
+    cool += part * (table[warm, far + 1] - cool)
+    hot = table[warm + 1, far]
+    hot += part * (table[warm + 1, far + 1] - hot)
+    return cool + mix * (hot - cool)
+
+
+@nb.njit(cache=True, nogil=True)
 def exchange(power, warmth, per_cell, first, cells, places, table):
     """Power that cells absorb of what others (and they) emit, along recorded rays.
 
@@ -269,8 +279,6 @@ def exchange(power, warmth, per_cell, first, cells, places, table):
     absorbed = np.zeros((num_species, num_cells))
     before = np.empty(num_species)
     for cell in range(num_cells):
-        if np.sum(power[:, cell]) == 0:
-            continue
         for ray in range(cell * per_cell, (cell + 1) * per_cell):
             before[:] = 0.0
             for n in range(first[ray], first[ray + 1]):
@@ -281,11 +289,8 @@ def exchange(power, warmth, per_cell, first, cells, places, table):
                     for s in range(num_species):
                         low = min(int(warmth[s, cell]), warmest)
                         mix = warmth[s, cell] - low
-                        cool = table[s, low, near, t]
-                        cool += part * (table[s, low, near + 1, t] - cool)
-                        warm = table[s, low + 1, near, t]
-                        warm += part * (table[s, low + 1, near + 1, t] - warm)
-                        passed += power[s, cell] * (cool + mix * (warm - cool))
+                        share = _blend(table[s, :, :, t], low, near, mix, part)
+                        passed += power[s, cell] * share
                     absorbed[t, cells[n]] += (passed - before[t]) / per_cell
                     before[t] = passed
     return absorbed
@@ -316,9 +321,6 @@ def first_scattered(power, warmth, per_cell, ends, table):
             for ray in range(cell * per_cell, (cell + 1) * per_cell):
                 near = min(int(ends[ray]), longest)
                 part = ends[ray] - near
-                cool = table[s, low, near]
-                cool += part * (table[s, low, near + 1] - cool)
-                warm = table[s, low + 1, near]
-                warm += part * (table[s, low + 1, near + 1] - warm)
-                found[cell] += power[s, cell] * (cool + mix * (warm - cool))
+                share = _blend(table[s], low, near, mix, part)
+                found[cell] += power[s, cell] * share
     return found / per_cell
