@@ -65,10 +65,10 @@ def test_the_direct_posterior_alone_can_be_remade(grainlight, invented, tmp_path
 def test_trained_networks_do_without_the_shells_they_learned_from(
     grainlight, invented, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(
-        "grainlight.report.reproduction_shells.generate",
-        lambda *_, **__: pytest.fail("shells were simulated"),
-    )
+    def refuse(*_, **__):
+        raise ParameterError("shells were asked for")
+
+    monkeypatch.setattr("grainlight.report.reproduction_shells.generate", refuse)
     out = tmp_path / "thesis"
     test = ThesisRows.read(invented, "test", variants=1, seed=2, most=100)
     family = Family("thesis-standard", "thesis-standard")
@@ -85,6 +85,10 @@ def test_trained_networks_do_without_the_shells_they_learned_from(
     figures = {path.stem for path in (out / "figures").iterdir()}
     assert {"errors", "reliability"} <= figures
     assert "redshifts" not in figures
+    # what is not trained asks for them
+    status, _, error = grainlight(*words, "--family", "dense")
+    assert status == 2
+    assert "shells were asked for" in error
 
 
 @pytest.mark.parametrize(

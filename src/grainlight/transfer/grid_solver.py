@@ -196,7 +196,7 @@ class _Work:
             noise=noise,
             energy_error=energy,
             iterations=both.iterations + sum(half.iterations for half in halves),
-            is_settled=both.is_settled,
+            is_settled=bool(both.is_settled),
         )
 
     def _balance_all(

@@ -30,7 +30,7 @@ class GridTables:
         spectrum: Share of each wavelength in that power, (species, temperature, wave).
         exchange: Share of the light of a species at a temperature that another absorbs
             on the way to a column, (emitting, temperature, column, absorbing).
-        scattered: Share of it that is scattered, (emitting, temperature, column).
+        scattered: Share of it that is scattered, (emitting, temperature, column, 1).
     """
 
     def __init__(
@@ -60,9 +60,8 @@ class GridTables:
         self.exchange = np.einsum(
             "stw,aw,cw->stca", self.spectrum, self.share, self.stopped, optimize=True
         )
-        self.scattered = np.einsum(
-            "stw,w,cw->stc", self.spectrum, opacity.albedo, self.stopped, optimize=True
-        )
+        lost = self.stopped * opacity.albedo
+        self.scattered = (self.spectrum @ lost.T)[..., None]
 
     def columns(self, places: Float[np.ndarray, " ray"]) -> Float[np.ndarray, " ray"]:
         """Columns at places of the tables [g cm^-2]."""

@@ -248,12 +248,12 @@ def record_rays(
 
 
 @nb.njit(cache=True, nogil=True)
-def _blend(table, warm, far, mix, part):
-    """A table between four of its nodes, from (warm, far) on."""
-    cool = table[warm, far]
-    cool += part * (table[warm, far + 1] - cool)
-    hot = table[warm + 1, far]
-    hot += part * (table[warm + 1, far + 1] - hot)
+def _share(table, s, warm, mix, far, part, t):
+    """A table between four of its nodes, those of a temperature and a column."""
+    cool = table[s, warm, far, t]
+    cool += part * (table[s, warm, far + 1, t] - cool)
+    hot = table[s, warm + 1, far, t]
+    hot += part * (table[s, warm + 1, far + 1, t] - hot)
     return cool + mix * (hot - cool)
 
 
@@ -289,7 +289,7 @@ def exchange(power, warmth, per_cell, first, cells, places, table):
                     for s in range(num_species):
                         low = min(int(warmth[s, cell]), warmest)
                         mix = warmth[s, cell] - low
-                        share = _blend(table[s, :, :, t], low, near, mix, part)
+                        share = _share(table, s, low, mix, near, part, t)
                         passed += power[s, cell] * share
                     absorbed[t, cells[n]] += (passed - before[t]) / per_cell
                     before[t] = passed
@@ -306,7 +306,7 @@ def first_scattered(power, warmth, per_cell, ends, table):
         per_cell: Rays of a cell.
         ends: Place in the table of the whole column of each ray.
         table: Share scattered of the light of a species, on the way to a column,
-            (species, temperature, column).
+            (species, temperature, column, 1).
 
     Returns:
         Power, (cell,).
@@ -321,6 +321,6 @@ def first_scattered(power, warmth, per_cell, ends, table):
             for ray in range(cell * per_cell, (cell + 1) * per_cell):
                 near = min(int(ends[ray]), longest)
                 part = ends[ray] - near
-                share = _blend(table[s], low, near, mix, part)
+                share = _share(table, s, low, mix, near, part, 0)
                 found[cell] += power[s, cell] * share
     return found / per_cell
