@@ -24,17 +24,17 @@ class Emission(NamedTuple):
 
 
 class Rays(NamedTuple):
-    """Recorded rays, those of a layer in turn: where each begins, what it passes."""
+    """Recorded rays, those of a layer in turn: where each begins, what it passes.
+
+    Columns are given by their places in the tables, but for the whole ones, which are
+    there as both.
+    """
 
     first: Int[np.ndarray, " ray_and_one"]
     cells: Int[np.ndarray, " passed"]
     places: Float[np.ndarray, " passed"]
     totals: Float[np.ndarray, " ray"]
-
-    @property
-    def ends(self) -> Float[np.ndarray, " ray"]:
-        """Place in the tables of the whole column of each."""
-        return self.places[self.first[1:] - 1]
+    ends: Float[np.ndarray, " ray"]
 
 
 class Depths(NamedTuple):
@@ -80,7 +80,8 @@ class GridRays:
                 totals,
             )
             if found >= 0:
-                return Rays(first, cells[:found], places[:found], totals)
+                ends = self.tables.places(totals)
+                return Rays(first, cells[:found], places[:found], totals, ends)
             room *= 2
 
     def absorbed(

@@ -63,6 +63,10 @@ class GridTables:
         lost = self.stopped * opacity.albedo
         self.scattered = (self.spectrum @ lost.T)[..., None]
 
+    def places(self, columns: Float[np.ndarray, " ray"]) -> Float[np.ndarray, " ray"]:
+        """Places of columns [g cm^-2] in the tables."""
+        return np.log1p(columns / self.unit) / self.step
+
     def columns(self, places: Float[np.ndarray, " ray"]) -> Float[np.ndarray, " ray"]:
         """Columns at places of the tables [g cm^-2]."""
         return self.unit * np.expm1(self.step * places)
@@ -145,6 +149,6 @@ class GridTables:
 
     def _places(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places of columns, as whole numbers and the rest."""
-        place = np.log1p(columns / self.unit) / self.step
+        place = self.places(columns)
         low = np.minimum(place.astype(int), TABLE_COLUMNS - 2)
         return low, place - low

@@ -27,11 +27,9 @@ MOST_SCATTERINGS = 300
 
 
 @nb.njit(cache=True, nogil=True)
-def _place(column, unit, step, size):
+def _place(column, unit, step):
     """Place of a column in a table: `unit * (exp(step * place) - 1)` are its nodes."""
-    place = math.log1p(column / unit) / step
-    low = min(int(place), size - 2)
-    return low, place - low
+    return math.log1p(column / unit) / step
 
 
 @nb.njit(cache=True, nogil=True)
@@ -61,7 +59,9 @@ def absorb_starlight(directions, grid, unit, step, table):
         passed, low, part = 0.0, 0, 0.0
         for n in range(count):
             passed += columns[n]
-            low_end, part_end = _place(passed, unit, step, size)
+            place = _place(passed, unit, step)
+            low_end = min(int(place), size - 2)
+            part_end = place - low_end
             for s in range(table.shape[0]):
                 row = table[s]
                 end = row[low_end] + part_end * (row[low_end + 1] - row[low_end])
@@ -241,7 +241,7 @@ def record_rays(
         for n in range(count):
             total += columns[n]
             cells[place] = some[n]
-            places[place] = math.log1p(total / unit) / step
+            places[place] = _place(total, unit, step)
             place += 1
     first[len(points)] = place
     return place
