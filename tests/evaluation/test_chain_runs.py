@@ -1,5 +1,8 @@
 """Chains of many objects, kept in batches, and judged by the truth."""
 
+from dataclasses import replace
+
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from grainlight.estimators.arrays import write_arrays
 from grainlight.evaluation import chain_runs
 from grainlight.evaluation.chain_quality import judge_chains
 from grainlight.evaluation.chain_runs import ChainPlan, ChainRuns, run_chains
+from grainlight.sampling import Gate, Settings
 from grainlight.simulators import SHELL_PARAMETERS
 
 FALSE_ALARM = 1e-6
@@ -38,7 +42,7 @@ def write_runs(folder, width, num=200):
         def log_density(points, center=center):
             return -0.5 * np.sum((points - center[:, None]) ** 2, axis=-1)
 
-        status = np.array(["ok"] * (num // 2))
+        status = np.array(["ok"] * (num // 2), dtype="<U16")
         status[0] = "not_converged"
         write_arrays(
             folder / f"batch-{number * num // 2:06d}.npz",
@@ -106,3 +110,62 @@ def test_a_run_goes_on_in_batches_of_another_size(tmp_path, monkeypatch):
     assert run(7, 2).truth[:, 0].tolist() == truth[:, 0].tolist()
     assert done == [[0, 1, 2], [3, 4], [5, 6]]
     assert len(run(7, 1, most_seconds=0)) == 7
+
+
+class Line:
+    """A standard normal prior, and one measurement with an error of a tenth."""
+
+    parameters = Parameters((SHELL_PARAMETERS["silicate_fraction"],))
+
+    def log_prior(self, scaled):
+        return jnp.zeros(()) + 0.0 * scaled.sum()
+
+    def log_likelihood(self, scaled, data):
+        return -0.5 * ((scaled[0] - data[0]) / 0.1) ** 2
+
+
+def test_what_failed_is_run_anew_once(tmp_path, monkeypatch):
+    runs = []
+    run_batch = chain_runs._run_batch
+
+    def counted(key, target, data, truth, plan):
+        runs.append(truth[:, 0].tolist())
+        found = run_batch(key, target, data, truth, plan)
+        if plan.sampler == first:  # as if two had failed, one by its data
+            found["status"] = np.array(["ok", "low_ess", "nonfinite", "ok"])
+        return found
+
+    monkeypatch.setattr(chain_runs, "_run_batch", counted)
+    first = Settings(num_particles=32, num_climbs=0, num_retries=0)
+    truth = np.array([-0.5, 0.0, 0.2, 0.5])[:, None]
+
+    def run(total=4, **given):
+        plan = ChainPlan(200, batch=4, gate=Gate(ess=50.0), sampler=first, **given)
+        some = truth[:total]
+        return run_chains(jr.key(0), Line(), jnp.asarray(some), some, tmp_path, plan)
+
+    before = run()
+    assert before.status.tolist() == ["ok", "low_ess", "nonfinite", "ok"]
+    found = run(anew=replace(first, num_particles=64))
+    assert found.status.tolist() == ["ok", "ok", "nonfinite", "ok"]
+    assert runs == [truth[:, 0].tolist(), [0.0]]
+    assert found.seconds[1] > before.seconds[1]
+    for name in ("draws", "log_density", "truth_density", "truth"):
+        old, new = getattr(before, name), getattr(found, name)
+        np.testing.assert_array_equal(old[[0, 2, 3]], new[[0, 2, 3]])
+    assert not np.array_equal(before.draws[1], found.draws[1])
+    # the density of the truth is that of the same object, not of its place in the run
+    assert found.truth_density[1] == pytest.approx(before.truth_density[1], abs=1e-5)
+    run(anew=replace(first, num_particles=64))
+    assert len(runs) == 2  # what failed twice is not run a third time
+
+
+def test_what_failed_waits_for_the_last_batch(tmp_path, monkeypatch):
+    write_runs(tmp_path, 1.0)
+    monkeypatch.setattr(chain_runs, "_run_batch", None)  # would raise if called
+    plan = ChainPlan(anew=Settings())
+    truth = np.zeros((300, 2))
+    found = run_chains(
+        jr.key(0), OneMass(), (truth,), truth, tmp_path, plan, most_seconds=0
+    )
+    assert (found.status == "not_converged").sum() == 2

@@ -2,12 +2,13 @@
 
 A batch is written when it is done; the same call skips what is there. Of every object
 the file holds draws, thinned evenly over all chains, their log-posterior and that of
-the truth, diagnostics, status and the share of the time of its batch.
+the truth, diagnostics, status and the share of the time of its batch. The few that
+failed the gate in any batch may be run anew, all together, when all batches are done.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from grainlight.sampling.target import Target
 
 KEPT = 400  # draws of an object
 FIELDS = ("draws", "log_density", "truth_density", "truth", "status", "seconds")
+INDEX = "index"  # which objects those of a later run are
+ANEW = 2**32 - 1  # the key of later runs: no batch starts at this object
+FAILED = ("not_converged", "low_ess")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,7 @@ class ChainRuns:
 
     @classmethod
     def load(cls, folder: Path, names: tuple[str, ...]) -> "ChainRuns":
-        """All batches of a folder, in order.
+        """All batches of a folder, in order; what was run anew takes the place of it.
 
         Raises `ParameterError` if there is none.
         """
@@ -76,9 +80,13 @@ class ChainRuns:
                 f"Expected batches of chains in {folder}; got none. Run them first."
             )
         parts = [read_arrays(path) for path in files]
-        return cls(
-            names, *(np.concatenate([part[name] for part in parts]) for name in FIELDS)
-        )
+        whole = {name: np.concatenate([one[name] for one in parts]) for name in FIELDS}
+        for later in _later_runs(folder):
+            for name in FIELDS:
+                kind = np.result_type(whole[name], later[name])  # words may be longer
+                whole[name] = whole[name].astype(kind)
+                whole[name][later[INDEX]] = later[name]
+        return cls(names, **whole)
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,8 @@ class ChainPlan:
         batch: Objects whose results are written together.
         gate: What chains must pass.
         sampler: How the samplers work.
+        anew: How they work for objects that failed the gate, which are run once more
+            when all batches are done; not at all if none.
     """
 
     num_draws: int = 1000
@@ -98,6 +108,7 @@ class ChainPlan:
     batch: int = 32
     gate: Gate = Gate()
     sampler: Settings = Settings()
+    anew: Settings | None = None
 
 
 def run_chains(
@@ -120,7 +131,8 @@ def run_chains(
         truth: True scaled parameters of the target: looked at only afterwards.
         folder: Where batches are kept.
         plan: How it is done.
-        most_seconds: No batch is begun later than this [s]; none at all if zero.
+        most_seconds: No batch is begun later than this, nor what failed run anew [s];
+            none at all if zero.
         progress: Called with the objects finished and their number.
 
     Raises:
@@ -143,7 +155,39 @@ def run_chains(
         start = rows.stop
         if progress is not None:
             progress(start, total)
-    return ChainRuns.load(folder, target.parameters.names)
+    runs = ChainRuns.load(folder, target.parameters.names)
+    if start < total or time.monotonic() - started >= most_seconds:
+        return runs
+    return _run_anew(key, target, data, truth, runs, folder, plan)
+
+
+def _run_anew(
+    key: Key[Array, ""],
+    target: Target,
+    data: Any,
+    truth: Float[np.ndarray, "object param"],
+    runs: ChainRuns,
+    folder: Path,
+    plan: ChainPlan,
+) -> ChainRuns:
+    """Run what failed the gate once more, all together, unless that was done."""
+    total = len(truth)  # the folder may hold more
+    earlier = [later[INDEX] for later in _later_runs(folder)]
+    failed = np.flatnonzero(np.isin(runs.status[:total], FAILED))
+    index = np.setdiff1d(failed, np.concatenate([[], *earlier]).astype(int))
+    if plan.anew is None or not len(index):
+        return runs
+    some = jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], data)
+    own = jr.fold_in(jr.fold_in(key, ANEW), total)
+    longer = replace(plan, sampler=plan.anew)
+    found = _run_batch(own, target, some, truth[index], longer)
+    found["seconds"] = found["seconds"] + runs.seconds[index]
+    write_arrays(folder / f"anew-{total:06d}.npz", {INDEX: index, **found})
+    return ChainRuns.load(folder, runs.names)
+
+
+def _later_runs(folder: Path) -> list[dict[str, np.ndarray]]:
+    return [read_arrays(path) for path in sorted(folder.glob("anew-*.npz"))]
 
 
 def _run_batch(

@@ -47,6 +47,8 @@ PRIOR_SHARE = 0.5  # of the time limit of a network
 #: Particles and steps of the annealed start: few, as summits are climbed besides. What
 #: proposes is learned anew in every new run, which does more than its length.
 SAMPLER = Settings(num_particles=128, stage_sweeps=8, num_retries=5, retry_factor=1.5)
+#: For the few that fail the gate all the same, when all others are done.
+ANEW = replace(SAMPLER, num_particles=256, steps_per_draw=2 * SAMPLER.steps_per_draw)
 BATCH = 128  # objects whose chains are written together, if not more run together
 
 
@@ -213,13 +215,16 @@ class _Stages:
         visible = tuple(saved.meta["visible"])
         target = run_target(run, visible, saved, self.prior(visible))
         num = recipe.num_objects(run, len(test))
+        sampler, anew = (
+            replace(one, chunk_size=recipe.together, retry_chunk_size=recipe.together)
+            for one in (SAMPLER, ANEW)
+        )
         plan = ChainPlan(
             recipe.num_draws,
             recipe.num_chains,
             batch=max(BATCH, recipe.together),
-            sampler=replace(
-                SAMPLER, chunk_size=recipe.together, retry_chunk_size=recipe.together
-            ),
+            sampler=sampler,
+            anew=anew,
         )
         with self.show(f"chains of {run.name}") as progress:
             return run_chains(

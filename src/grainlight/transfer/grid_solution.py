@@ -29,7 +29,7 @@ class GridSettings:
     """
 
     star_rays: int = 60_000
-    cell_rays: int = 6
+    cell_rays: int = 12
     paths: int = 4_000
     group: int = 6
     tolerance: float = 2e-4
