@@ -7,13 +7,17 @@ carbon, silicate and mixtures and over four ranges of optical depth (that of the
 shell at 0.55 um). Shells with grains hotter than they survive are left out; see
 `transfer_sublimation.py`. Four of the clumpy shells are run with five patterns of
 clumps each, so that means and scatter of both codes can be compared. The two codes
-solve clumps on the same cells.
+solve clumps on the same cells. Ours does as MOCASSIN does: light leaves a cell from
+where it was absorbed, at the temperature of the cell (layers behind lit faces of thick
+cells, `cell_temperatures`).
 
 Two things are then looked at again, because they are errors of MOCASSIN's setting and
 not of ours: smooth shells of more than unit depth are also solved by us on the 33 cells
-an axis that MOCASSIN has (three in the thickness of the shell); and clumpy shells whose
-temperatures differ by more than 1.5 % are run again with ten times the packets, and
-solved by us with finer cells and layers, where both codes are wrong at 43 cells.
+an axis that MOCASSIN has (three in the thickness of the shell), as it does; and clumpy
+shells in cells of more than half a depth (to starlight) are solved by us with cells
+that shine all through, with layers of their own temperatures, and those in half as wide
+cells. Clumpy shells whose temperatures differ by more than 1.5 % are run again with ten
+times the packets.
 
 The runs of MOCASSIN (full three dimensions) stay in FOLDER and are not repeated.
 """
@@ -47,12 +51,14 @@ from grainlight.simulators import (
 from grainlight.transfer import (
     Clumps,
     DensityGrid,
+    GridSettings,
     Shell,
     ShellGeometry,
     shell_density,
     solve_grid,
     solve_shell,
 )
+from grainlight.transfer.clumpy import SKIN
 
 EDGES = (0.6, 1, 2, 4, 8, 13, 20, 30)  # um
 NAMES = [f"{a:g}-{b:g}" for a, b in zip(EDGES[:-1], EDGES[1:], strict=True)]
@@ -64,6 +70,9 @@ FILLING = (0.05, 0.5)
 SIMULATOR = ShellSimulator()
 SUN_MASS = 1.989e33
 FAR = 1.5  # percent
+THICK_CELL = 0.5  # optical depth at `STARLIGHT`
+STARLIGHT, LAYERS = 0.45, 4  # um; layers behind lit faces
+AS_MOCASSIN = GridSettings(cell_temperatures=True)
 PRECISE = MocassinSettings(first_packets=1_500_000, last_packets=13_000_000)
 
 
@@ -161,12 +170,37 @@ def their_cells(case: Case) -> DensityGrid:
     return DensityGrid(cells.density / mass, width)
 
 
+def cell_depth(case: Case, grid: DensityGrid) -> float:
+    """Optical depth of the densest cell."""
+    opacity = SIMULATOR.opacity(case.theta)
+    thick = float(np.interp(STARLIGHT, opacity.wave, opacity.extinction))
+    return thick * float(grid.density.max()) * grid.width
+
+
+def layered(case: Case, grid: DensityGrid) -> DensityGrid:
+    """A grid with layers behind the lit faces of its cells, if these are thick."""
+    depth = cell_depth(case, grid)
+    return grid if depth <= SKIN else grid.layered(LAYERS, SKIN / depth)
+
+
 def compare(
-    case: Case, run: MocassinRun, seconds: float, grid: DensityGrid | None = None
+    case: Case,
+    run: MocassinRun,
+    seconds: float,
+    grid: DensityGrid | None = None,
+    settings: GridSettings = AS_MOCASSIN,
 ) -> dict:
-    """This engine on the same shell: differences in percent, and what both cost."""
+    """This engine on the same shell: differences in percent, and what both cost.
+
+    Args:
+        case: The shell.
+        run: What MOCASSIN found.
+        seconds: Its CPU time.
+        grid: Cells and layers; of a clumpy shell as MOCASSIN if not given.
+        settings: How light leaves its cells.
+    """
     started = time.process_time()
-    grid = case.grid if case.filling and grid is None else grid
+    grid = layered(case, case.grid) if case.filling and grid is None else grid
     if grid is not None:
         ours = solve_grid(
             float(case.theta[3]),
@@ -174,6 +208,7 @@ def compare(
             SIMULATOR.opacity(case.theta),
             grid,
             case.pattern,
+            settings,
         )
     else:
         ours = solve_shell(case.shell)
@@ -204,6 +239,25 @@ def errors(row: dict) -> np.ndarray:
     ours, theirs = np.array(row["our_bands"]), np.array(row["their_bands"])
     known = (theirs > 0) & (np.array(row["noise"]) < 100 * LARGEST_NOISE)
     return np.where(known, 100 * (ours / np.where(known, theirs, 1) - 1), np.nan)
+
+
+OTHERWISE = {
+    "shining through": lambda case: case.grid,
+    "own temperatures": lambda case: layered(case, case.grid),
+    "finer": lambda case: layered(case, case.grid.refined(2)),
+}
+
+
+def compared_otherwise(
+    cases: list[Case], folder: Path, numbers: list[int], how: str
+) -> list[dict]:
+    """Print shells that are solved by us in another way than MOCASSIN's."""
+    rows = [
+        compare(cases[i], *_found(folder, i), OTHERWISE[how](cases[i]), GridSettings())
+        for i in numbers
+    ]
+    table(rows, f"Clumpy shells in thick cells, {how}.")
+    return rows
 
 
 def table(rows: list[dict], title: str) -> None:
@@ -335,7 +389,9 @@ def main() -> None:
     summary(rows)
     ensembles(rows)
     again = [
-        compare(cases[i], *_found(given.runs, i), their_cells(cases[i]))
+        compare(
+            cases[i], *_found(given.runs, i), layered(cases[i], their_cells(cases[i]))
+        )
         for i, row in zip(answer.finished, rows, strict=True)
         if not row["filling"] and row["depth"] > 1
     ]
@@ -349,15 +405,17 @@ def main() -> None:
     run_shells(precise, [c.asked for c in far], PRECISE, workers=given.workers)
     sharp = [compare(case, *_found(precise, i)) for i, case in enumerate(far)]
     table(sharp, "Clumpy shells that differ, with ten times the packets.")
-    fine = [
-        compare(case, *_found(precise, i), case.grid.refined(2).layered(4, 0.02))
-        for i, case in enumerate(far)
+    thick = [
+        i
+        for i in answer.finished
+        if cases[i].filling and cell_depth(cases[i], cases[i].grid) > THICK_CELL
     ]
-    table(fine, "The same, with our cells split in two and in layers.")
+    others = [compared_otherwise(cases, given.runs, thick, how) for how in OTHERWISE]
     if given.figure:
         figure(rows, again, given.figure)
     if given.json:
-        results = {"rows": rows, "same_cells": again, "precise": sharp, "fine": fine}
+        results = {"rows": rows, "same_cells": again, "precise": sharp}
+        results |= dict(zip(OTHERWISE, others, strict=True))
         given.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
