@@ -104,9 +104,10 @@ def layered(given):
     return {**given, "grid": grid.layered(4, SKIN / depth)}
 
 
-def as_mocassin(given):
+def as_mocassin(given, settings=None):
     """Layers, which send out what they absorb at the temperature of their cell."""
-    return pattern_errors(layered(given), GridSettings(cell_temperatures=True))
+    settings = dataclasses.replace(settings or GridSettings(), cell_temperatures=True)
+    return pattern_errors(layered(given), settings)
 
 
 @pytest.mark.parametrize(
@@ -120,10 +121,11 @@ def test_clumps_are_as_warm_and_bright_as_mocassin_has_them(patterns, name):
 
 @pytest.mark.parametrize("name", ["K01", "K04", "K06"])
 def test_in_thin_cells_it_does_not_matter_where_light_goes_out_again(patterns, name):
-    warm, bands = pattern_errors(patterns[name])
-    other, others = as_mocassin(patterns[name])
-    assert warm == pytest.approx(other, abs=2e-3)
-    np.testing.assert_allclose(bands, others, atol=6e-3)
+    many = GridSettings(cell_rays=24)  # with few the noise is as large
+    warm, bands = pattern_errors(patterns[name], many)
+    other, others = as_mocassin(patterns[name], many)
+    assert warm == pytest.approx(other, abs=4.5e-3)
+    np.testing.assert_allclose(bands, others, atol=9e-3)
 
 
 def test_in_the_thickest_cells_it_matters_where_light_goes_out_again(patterns):
@@ -236,6 +238,18 @@ def test_light_that_was_not_followed_to_the_end_is_said(monkeypatch):
     answer = solve(smooth, grid, 1, few)
     assert abs(answer.energy_error) < 0.02
     assert not answer.is_settled
+
+
+def test_powers_that_were_not_balanced_are_said():
+    """Tiny silicate grains hold their own light at 10 um."""
+    smooth, grid = make(1.0, 0.007, 10.0, clumps=Clumps(0.3, mirrored=True))
+    few = GridSettings(star_rays=5_000, cell_rays=4, paths=200)
+    answer = solve(smooth, grid, 1, few)
+    hasty = solve(smooth, grid, 1, dataclasses.replace(few, max_iterations=3))
+    assert answer.is_settled
+    assert abs(answer.energy_error) < 1e-3
+    assert not hasty.is_settled
+    assert abs(hasty.dust_temperature / answer.dust_temperature - 1) > 0.005
 
 
 def test_thin_clumps_are_as_warm_as_free_starlight_makes_them():

@@ -22,7 +22,8 @@ class GridSettings:
         group: Neighbouring wavelengths that share their paths.
         tolerance: Root mean square change of the powers at which iteration ends; times
             what dust absorbs over what the star emits, if that is more.
-        max_iterations: Most iterations.
+        max_iterations: Most iterations of one balance. Light that is absorbed and
+            emitted hundreds of times before it escapes takes hundreds.
         cell_temperatures: Whether all layers of a cell have one temperature, that of
             what the cell absorbs; each sends out what it absorbs all the same. The
             light then comes from where it was absorbed, as in MOCASSIN.
@@ -33,7 +34,7 @@ class GridSettings:
     paths: int = 4_000
     group: int = 6
     tolerance: float = 2e-4
-    max_iterations: int = 100
+    max_iterations: int = 400
     cell_temperatures: bool = False
 
     def __post_init__(self) -> None:
@@ -66,8 +67,8 @@ class GridSolution:
         iterations: Steps of the balance, over all rounds.
         resolution: Relative change of the dust temperature by extrapolation to fine
             cells; zero for the solution of one grid.
-        is_settled: Whether the scattered emission was followed until it hardly changed;
-            energy is conserved before.
+        is_settled: Whether powers were balanced to the tolerance, and the scattered
+            emission followed until it hardly changed; energy may be conserved before.
     """
 
     wave: Float[np.ndarray, " wave"]

@@ -7,7 +7,8 @@ species emits what it absorbs,
 $$ P = P_\star + P_{\rm scattered} + \Lambda P + B S + \sum_g A_g \sum_{i \in g}
    (1 - b_i) S_i , $$
 
-which is solved for all powers at once by Anderson acceleration. The rays stay the same
+which is solved for all powers at once by Anderson acceleration, $\Lambda P$ and what
+follows being scaled so that as much escapes as the star gave. The rays stay the same
 meanwhile, so that the answer is the fixed point to any tolerance. $S$ is what the rays
 of a layer lose by scattering. Random paths tell which share $B$ comes back to the layer
 and is absorbed there by each species, $b$ by all, for classes of layers; and where the
@@ -63,6 +64,8 @@ GROWN, WARMER, SETTLED = 1e-2, 3e-3, 3e-3
 #: Change of the power of all layers below which earlier rounds count, faded.
 STEADY = 0.1
 MOST_ROUNDS = 15
+#: Largest change of the scale of all powers in an iteration.
+FARTHEST_SCALE = 3.0
 #: An iteration that is so much farther off than before starts anew from a plain step.
 ASTRAY = 10.0
 
@@ -196,7 +199,7 @@ class _Work:
             noise=noise,
             energy_error=energy,
             iterations=both.iterations + sum(half.iterations for half in halves),
-            is_settled=bool(both.is_settled),
+            is_settled=all(bool(one.is_settled) for one in (both, *halves)),
         )
 
     def _balance_all(
@@ -232,6 +235,7 @@ class _Work:
             is_settled = grown < GROWN and warmer < WARMER and change < SETTLED
             if is_settled:
                 break
+        is_settled = is_settled and state.is_settled
         return _State(state.emission, iterations, is_settled), thermal
 
     def _mean_temperature(self, state: _State) -> float:
@@ -252,18 +256,18 @@ class _Work:
         first = np.maximum(given, least) if start is None else start.emission.power
         log_power = np.log(first)
         known: list[tuple[np.ndarray, np.ndarray]] = []
-        iterations, nearest = 0, math.inf
+        iterations, nearest, is_settled = 0, math.inf, False
         for _ in range(self.settings.max_iterations):
             iterations += 1
             power = np.exp(log_power)
-            emission = Emission(power, self._warmth(power))
-            absorbed = given + self._absorbed(emission, rays, shares)
-            new = np.log(np.maximum(absorbed, least))
+            answer = self._answered(power, given, rays, shares)
+            new = np.log(np.maximum(answer, least))
             change = new - log_power
             # what is trapped in thick dust is many times the starlight
             trapped = max(power.sum() / self.star.sum(), 1.0)
             size = math.sqrt(np.average(change**2, weights=power))
-            if size * trapped < self.settings.tolerance:
+            is_settled = size * trapped < self.settings.tolerance
+            if is_settled:
                 log_power = new
                 break
             if size > ASTRAY * nearest:  # faint layers run away: plain steps call back
@@ -272,8 +276,27 @@ class _Work:
             nearest = min(nearest, size)
             known = [*known[1 - STEPS_KNOWN :], (log_power, change)]
             log_power = accelerate(known, np.sqrt(power))
+            if np.exp(log_power).sum() > FARTHEST_SCALE * np.exp(new).sum():
+                known, log_power = [], new  # it would run away
         power = np.exp(log_power)
-        return _State(Emission(power, self._warmth(power)), iterations)
+        emission = Emission(power, self._warmth(power))
+        return _State(emission, iterations, bool(is_settled))
+
+    def _answered(
+        self,
+        power: Float[np.ndarray, "species layer"],
+        given: Float[np.ndarray, "species layer"],
+        rays: list[Rays],
+        shares: Scattered,
+    ) -> Float[np.ndarray, "species layer"]:
+        """What is absorbed where some powers are emitted, brought nearer to balance.
+
+        What is not absorbed again must be the starlight that was: emission of the right
+        shape and another scale is mended in one step.
+        """
+        own = self._absorbed(Emission(power, self._warmth(power)), rays, shares)
+        scale = given.sum() / max(power.sum() - own.sum(), 1e-300)
+        return given + own * np.clip(scale, 1 / FARTHEST_SCALE, FARTHEST_SCALE)
 
     def _absorbed(
         self, emission: Emission, rays: list[Rays], shares: Scattered
