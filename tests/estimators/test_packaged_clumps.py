@@ -42,7 +42,7 @@ def test_the_data_are_those_of_the_recipe(model, pairs):
         Dataset.open(DATA).recipe.identity
         == (model.clumps.meta["datasets"][0]["dataset"])
     )
-    assert len(pairs) == 117
+    assert len(pairs) == 174
 
 
 @pytest.mark.parametrize(
