@@ -11,12 +11,12 @@ package=$root/src/grainlight/estimators/models/ccsn-dust
 grainlight simulate --num-parents 120000 --seed 2023 \
     --prior thesis2023=0.75 --prior ansari2022=0.25 --out "$folder/parents"
 [ -d "$folder/clumps" ] || cp -r "$root/data/clumps" "$folder/clumps"
-grainlight simulate --num-parents 2100 --seed 2024 --prior thesis2023 \
+grainlight simulate --num-parents 3000 --seed 2024 --prior thesis2023 \
     --largest-filling 0.5 --mirrored --out "$folder/clumps"
 grainlight train "$folder/parents" --out "$folder/smooth" \
     --minutes 30 --epochs 1000 --seed 1
 grainlight train "$folder/clumps" --smooth "$folder/smooth" --out "$folder/model" \
-    --epochs 1000 --seed 1
+    --seed 1
 
 grainlight amortize "$folder/model" --minutes 45 --seed 1
 grainlight amortize "$folder/model" --onward --draws 500000 --minutes 62 --seed 11

@@ -25,11 +25,12 @@ def test_a_study_is_remade_and_a_rerun_resumes(
     grainlight, invented, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(reproduction, "SAMPLER", QUICK)
+    monkeypatch.setattr(reproduction, "ANEW", QUICK)
     few = partial(reproduction.ChainPlan, batch=2)
     monkeypatch.setattr(
         reproduction,
         "ChainPlan",
-        lambda draws, chains, batch, sampler: few(50, 4, sampler=sampler),
+        lambda draws, chains, batch, **how: few(50, 4, **how),
     )
     out = tmp_path / "thesis"
     words = ("reproduce", "thesis", "--out", out, "--data", invented.folder)
@@ -39,6 +40,9 @@ def test_a_study_is_remade_and_a_rerun_resumes(
     assert "thesis-convolutional, all bands" in shown
     table = Table.read(out / "tables" / "chains.ecsv")
     assert list(table["total"]) == [4]
+    # chains of 50 draws fail the gate, and what failed is run anew
+    assert list(table["retained"]) == [0]
+    assert len(list((out / "chains").glob("*/anew-*.npz"))) == 1
     assert json.loads((out / "thesis.json").read_text())["noise_mag"] == 0.05
     figures = {path.stem for path in (out / "figures").iterdir()}
     assert {"training", "losses", "errors", "reliability", "redshifts"} <= figures

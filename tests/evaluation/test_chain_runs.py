@@ -160,12 +160,40 @@ def test_what_failed_is_run_anew_once(tmp_path, monkeypatch):
     assert len(runs) == 2  # what failed twice is not run a third time
 
 
-def test_what_failed_waits_for_the_last_batch(tmp_path, monkeypatch):
+@pytest.mark.parametrize("num", [300, 200])
+def test_what_failed_waits_for_the_last_batch_and_for_time(tmp_path, monkeypatch, num):
     write_runs(tmp_path, 1.0)
     monkeypatch.setattr(chain_runs, "_run_batch", None)  # would raise if called
     plan = ChainPlan(anew=Settings())
-    truth = np.zeros((300, 2))
+    truth = np.zeros((num, 2))
     found = run_chains(
         jr.key(0), OneMass(), (truth,), truth, tmp_path, plan, most_seconds=0
     )
     assert (found.status == "not_converged").sum() == 2
+
+
+def later_run(folder, index, **changed):
+    runs = ChainRuns.load(folder, NAMES)
+    fields = {name: getattr(runs, name)[index] for name in chain_runs.FIELDS}
+    status = np.array(["not_converged"] * len(index))
+    later = {"index": np.array(index), **fields, "status": status, **changed}
+    write_arrays(folder / "anew-000.npz", later)
+
+
+def test_what_was_run_anew_takes_its_own_place(tmp_path):
+    write_runs(tmp_path, 1.0)
+    before = ChainRuns.load(tmp_path, NAMES)
+    later_run(tmp_path, [3, 150], seconds=np.array([7.0, 8.0]))
+    found = ChainRuns.load(tmp_path, NAMES)
+    assert found.status[[0, 3, 100, 150]].tolist() == ["not_converged"] * 4
+    assert found.seconds[[3, 150]].tolist() == [7, 8]
+    others = np.setdiff1d(np.arange(200), [3, 150])
+    np.testing.assert_array_equal(found.seconds[others], before.seconds[others])
+
+
+def test_places_of_other_objects_are_refused(tmp_path):
+    write_runs(tmp_path, 1.0)
+    later_run(tmp_path, [3, 150])
+    (tmp_path / "batch-000000.npz").unlink()
+    with pytest.raises(ParameterError, match="anew"):
+        ChainRuns.load(tmp_path, NAMES)

@@ -72,7 +72,8 @@ class ChainRuns:
     def load(cls, folder: Path, names: tuple[str, ...]) -> "ChainRuns":
         """All batches of a folder, in order; what was run anew takes the place of it.
 
-        Raises `ParameterError` if there is none.
+        Raises `ParameterError` if there is none, or if what was run anew is of other
+        objects.
         """
         files = sorted(folder.glob("batch-*.npz"))
         if not files:
@@ -82,6 +83,7 @@ class ChainRuns:
         parts = [read_arrays(path) for path in files]
         whole = {name: np.concatenate([one[name] for one in parts]) for name in FIELDS}
         for later in _later_runs(folder):
+            _check_objects(folder, whole["truth"], later)
             for name in FIELDS:
                 kind = np.result_type(whole[name], later[name])  # words may be longer
                 whole[name] = whole[name].astype(kind)
@@ -182,12 +184,28 @@ def _run_anew(
     longer = replace(plan, sampler=plan.anew)
     found = _run_batch(own, target, some, truth[index], longer)
     found["seconds"] = found["seconds"] + runs.seconds[index]
-    write_arrays(folder / f"anew-{total:06d}.npz", {INDEX: index, **found})
+    write_arrays(folder / f"anew-{len(earlier):03d}.npz", {INDEX: index, **found})
     return ChainRuns.load(folder, runs.names)
 
 
 def _later_runs(folder: Path) -> list[dict[str, np.ndarray]]:
     return [read_arrays(path) for path in sorted(folder.glob("anew-*.npz"))]
+
+
+def _check_objects(
+    folder: Path, truth: Float[np.ndarray, "object param"], later: dict[str, np.ndarray]
+) -> None:
+    """Raise a `ParameterError` if places are not those of the objects that ran anew."""
+    index = later[INDEX]
+    if index.max(initial=-1) < len(truth) and np.array_equal(
+        truth[index], later["truth"]
+    ):
+        return
+    raise ParameterError(
+        f"Expected objects that were run anew to stand in their places among the "
+        f"batches of {folder}; got others. A batch is missing or was exchanged: remove "
+        "the files anew-*.npz and run the chains again."
+    )
 
 
 def _run_batch(

@@ -64,7 +64,8 @@ GROWN, WARMER, SETTLED = 1e-2, 3e-3, 3e-3
 #: Change of the power of all layers below which earlier rounds count, faded.
 STEADY = 0.1
 MOST_ROUNDS = 15
-#: Largest change of the scale of all powers in an iteration.
+#: Largest change of the scale of all powers in an iteration; a jump to so many times
+#: the power of a plain step is not taken.
 FARTHEST_SCALE = 3.0
 #: An iteration that is so much farther off than before starts anew from a plain step.
 ASTRAY = 10.0
@@ -277,7 +278,7 @@ class _Work:
             known = [*known[1 - STEPS_KNOWN :], (log_power, change)]
             log_power = accelerate(known, np.sqrt(power))
             if np.exp(log_power).sum() > FARTHEST_SCALE * np.exp(new).sum():
-                known, log_power = [], new  # it would run away
+                known, log_power, nearest = [], new, size  # it would run away
         power = np.exp(log_power)
         emission = Emission(power, self._warmth(power))
         return _State(emission, iterations, bool(is_settled))
@@ -292,11 +293,13 @@ class _Work:
         """What is absorbed where some powers are emitted, brought nearer to balance.
 
         What is not absorbed again must be the starlight that was: emission of the right
-        shape and another scale is mended in one step.
+        shape, and off by a factor of three at most, is mended in one step.
         """
         own = self._absorbed(Emission(power, self._warmth(power)), rays, shares)
-        scale = given.sum() / max(power.sum() - own.sum(), 1e-300)
-        return given + own * np.clip(scale, 1 / FARTHEST_SCALE, FARTHEST_SCALE)
+        lost = max(power.sum() - own.sum(), given.sum() / FARTHEST_SCALE)
+        if lost == 0:  # no starlight, no dust that shines
+            return given + own
+        return given + own * max(given.sum() / lost, 1 / FARTHEST_SCALE)
 
     def _absorbed(
         self, emission: Emission, rays: list[Rays], shares: Scattered
