@@ -45,6 +45,11 @@ def test_the_data_are_those_of_the_recipe(model, pairs):
     assert len(pairs) == 174
 
 
+def test_the_script_that_makes_the_model_asks_for_these_shells(model):
+    script = (DATA.parents[1] / "scripts" / "make_ccsn_dust.sh").read_text()
+    assert f"--num-parents {model.clumps.meta['num_parents']} --seed 2024" in script
+
+
 @pytest.mark.parametrize(
     ("least", "most", "median"),
     [(0, 0.1, 0.004), (0.1, 1, 0.01), (1, 10, 0.03), (10, 300, 0.07)],
