@@ -15,9 +15,8 @@ Two things are then looked at again, because they are errors of MOCASSIN's setti
 not of ours: smooth shells of more than unit depth are also solved by us on the 33 cells
 an axis that MOCASSIN has (three in the thickness of the shell), as it does; and clumpy
 shells in cells of more than half a depth (to starlight) are solved by us with cells
-that shine all through, with layers of their own temperatures, and those in half as wide
-cells. Clumpy shells whose temperatures differ by more than 1.5 % are run again with ten
-times the packets.
+that shine all through, and with layers of their own temperatures. Clumpy shells whose
+temperatures differ by more than 1.5 % are run again with ten times the packets.
 
 The runs of MOCASSIN (full three dimensions) stay in FOLDER and are not repeated.
 """
@@ -58,7 +57,7 @@ from grainlight.transfer import (
     solve_grid,
     solve_shell,
 )
-from grainlight.transfer.clumpy import SKIN
+from grainlight.transfer.clumpy import divided
 
 EDGES = (0.6, 1, 2, 4, 8, 13, 20, 30)  # um
 NAMES = [f"{a:g}-{b:g}" for a, b in zip(EDGES[:-1], EDGES[1:], strict=True)]
@@ -179,8 +178,7 @@ def cell_depth(case: Case, grid: DensityGrid) -> float:
 
 def layered(case: Case, grid: DensityGrid) -> DensityGrid:
     """A grid with layers behind the lit faces of its cells, if these are thick."""
-    depth = cell_depth(case, grid)
-    return grid if depth <= SKIN else grid.layered(LAYERS, SKIN / depth)
+    return divided(grid, 1, LAYERS, cell_depth(case, grid))
 
 
 def compare(
@@ -244,7 +242,6 @@ def errors(row: dict) -> np.ndarray:
 OTHERWISE = {
     "shining through": lambda case: case.grid,
     "own temperatures": lambda case: layered(case, case.grid),
-    "finer": lambda case: layered(case, case.grid.refined(2)),
 }
 
 

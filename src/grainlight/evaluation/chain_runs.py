@@ -202,7 +202,7 @@ def _check_objects(
     ):
         return
     raise ParameterError(
-        f"Expected objects that were run anew to stand in their places among the "
+        "Expected objects that were run anew to stand in their places among the "
         f"batches of {folder}; got others. A batch is missing or was exchanged: remove "
         "the files anew-*.npz and run the chains again."
     )

@@ -79,7 +79,7 @@ def solve_clumpy(
             shell.luminosity,
             shell.source_temperature,
             shell.opacity,
-            _divided(grid, split, layers, depth),
+            divided(grid, split, layers, depth),
             int(each.generate_state(1)[0]),
             replace(settings, star_rays=settings.star_rays * split**2),
         )
@@ -97,10 +97,16 @@ def _cell_depth(shell: Shell, grid: DensityGrid) -> float:
     return float(np.average(opacity.extinction, weights=star)) * column
 
 
-def _divided(grid: DensityGrid, split: int, layers: int, depth: float) -> DensityGrid:
+def divided(grid: DensityGrid, split: int, layers: int, depth: float) -> DensityGrid:
     """A grid of finer cells, with layers if the undivided ones of a depth are thick.
 
     All widths have layers or none has: only then do errors fall in proportion.
+
+    Args:
+        grid: The undivided cells.
+        split: In how many parts an edge of theirs is split.
+        layers: Layers of a cell behind its lit faces.
+        depth: Optical depth of the densest undivided cell to starlight.
     """
     fine = grid.refined(split)
     return fine if depth <= SKIN else fine.layered(layers, SKIN * split / depth)

@@ -200,7 +200,7 @@ class _Work:
             noise=noise,
             energy_error=energy,
             iterations=both.iterations + sum(half.iterations for half in halves),
-            is_settled=all(bool(one.is_settled) for one in (both, *halves)),
+            is_settled=all(one.is_settled for one in (both, *halves)),
         )
 
     def _balance_all(
@@ -277,7 +277,7 @@ class _Work:
             nearest = min(nearest, size)
             known = [*known[1 - STEPS_KNOWN :], (log_power, change)]
             log_power = accelerate(known, np.sqrt(power))
-            if np.exp(log_power).sum() > FARTHEST_SCALE * np.exp(new).sum():
+            if np.exp(log_power).sum() > FARTHEST_SCALE * answer.sum():
                 known, log_power, nearest = [], new, size  # it would run away
         power = np.exp(log_power)
         emission = Emission(power, self._warmth(power))
