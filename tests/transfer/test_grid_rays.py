@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from grainlight.dust import mixture_opacity
-from grainlight.transfer import Clumps, GridSettings, shell_density, wavelength_grid
+from grainlight.transfer import (
+    Clumps,
+    GridSettings,
+    shell_density,
+    transport,
+    wavelength_grid,
+)
 from grainlight.transfer.grid_rays import Emission, GridRays
 from grainlight.transfer.grid_scatter import (
     NUM_PARTS,
@@ -30,30 +36,85 @@ def work():
     weight = frequency_weights(LIGHT_SPEED_UM / OPACITY.wave)
     farthest = layers.cells.column.max() * 2 * len(grid.density)
     tables = GridTables(OPACITY, weight, farthest)
-    rays = GridRays(layers, tables, 3)
+    rays = GridRays(layers, tables, 1e4)
     generator = np.random.default_rng(2)
-    sets = [rays.record(generator) for _ in range(2)]
+    sets = [rays.record(generator, 3) for _ in range(2)]
     shape = (2, len(layers.mass))
     power = generator.uniform(0.5, 2, shape)
     emission = Emission(power, generator.uniform(60, 140, shape))
     return layers, tables, rays, sets, emission
 
 
-def test_what_is_emitted_is_absorbed_scattered_or_escapes(work):
+def test_rays_of_a_layer_stand_for_all_of_its_light(work):
+    layers, _, _, sets, _ = work
+    for one in sets:
+        weights = one.weights.reshape(len(layers.mass), 3)
+        np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-12)
+        # those of a thin layer are alike, those of a thick one begin near its wall
+        thin = np.argsort(layers.chord)[:20]
+        np.testing.assert_allclose(weights[thin], 1 / 3, rtol=0.4)
+        thick = weights[np.argmax(layers.chord)]
+        assert thick.max() > 5 * thick.min()
+
+
+def test_what_is_given_is_gotten(work):
     _, _, rays, sets, emission = work
-    parts = [f(emission, sets) for f in (rays.absorbed, rays.scattered, rays.escaped)]
-    total = sum(part.sum() for part in parts)
-    assert total == pytest.approx(emission.power.sum(), rel=1e-9)
-    assert all(part.sum() > 0.02 * total for part in parts)
-    assert all(np.all(part >= 0) for part in parts)
+    gotten, given = rays.exchanged(emission, sets)
+    assert gotten.sum() == pytest.approx(given.sum(), rel=1e-12)
+    assert np.all((gotten >= 0) & (given >= 0))
+    passed = rays.passed(emission, sets)
+    assert passed.sum() == pytest.approx(rays.escaped(emission, sets).sum(), rel=1e-9)
 
 
-def test_a_table_that_loses_a_thousandth_is_found_out(work, monkeypatch):
-    _, tables, rays, sets, emission = work
-    monkeypatch.setattr(tables, "scattered", 0.999 * tables.scattered)
-    parts = [f(emission, sets) for f in (rays.absorbed, rays.scattered, rays.escaped)]
-    total = sum(part.sum() for part in parts)
-    assert total < (1 - 1e-5) * emission.power.sum()
+def test_layers_as_warm_as_each_other_give_as_much_as_they_get(work):
+    """Whatever the rays: a closed box of one temperature stays so."""
+    layers, tables, rays, sets, emission = work
+    warmth = np.full_like(emission.warmth, 100.0)
+    power = np.exp(tables.log_emitted[:, 100])[:, None] * layers.mass
+    share = np.array([0.5, 0.5])[:, None]
+    even = Emission(share * power, warmth)
+    gotten, given = rays.exchanged(even, sets)
+    np.testing.assert_allclose(gotten, given, rtol=1e-9)
+    # one that is warmer gives more
+    some = even.power.copy()
+    some[:, :10] *= 2
+    gotten, given = rays.exchanged(Emission(some, warmth), sets)
+    assert given[:, :10].sum() > 1.2 * gotten[:, :10].sum()
+
+
+def test_rays_give_layers_what_is_neither_kept_nor_scattered_nor_escapes(work):
+    """Exchange by rays that are taken both ways is that by rays of the emitters."""
+    layers, tables, rays, _, emission = work
+    generator = np.random.default_rng(9)
+    many = [rays.record(generator, 40)]
+    gotten, given = rays.exchanged(emission, many)
+    one, mass = many[0], layers.mass
+    kept = np.zeros_like(emission.power)
+    direct = np.zeros_like(emission.power)
+    low = emission.warmth.astype(int)
+    mix = emission.warmth - low
+    owner = np.repeat(np.arange(len(mass)), np.diff(one.first[:: one.per_layer]))
+    ray = np.repeat(np.arange(len(one.totals)), np.diff(one.first))
+    near = np.minimum(one.places.astype(int), tables.exchange.shape[2] - 2)
+    part = (one.places - near)[:, None]
+    is_first = np.isin(np.arange(len(ray)), one.first[:-1])
+    for s in range(2):
+        share = 0.0
+        for warm, much in ((low[s], 1 - mix[s]), (low[s] + 1, mix[s])):
+            at = tables.exchange[s, warm[owner], near]
+            after = tables.exchange[s, warm[owner], near + 1]
+            share = share + much[owner][:, None] * ((1 - part) * at + part * after)
+        step = np.diff(share, axis=0, prepend=0.0)
+        step[is_first] = share[is_first]
+        sent = step * (emission.power[s, owner] * one.weights[ray])[:, None]
+        for t in range(2):
+            direct[t] += np.bincount(one.cells, sent[:, t], len(mass))
+        own = owner == one.cells
+        kept[s] += np.bincount(owner[own], sent[own, s], len(mass))
+    np.testing.assert_allclose(gotten.sum(), direct.sum() - kept.sum(), rtol=0.02)
+    for warm in np.array_split(np.argsort(emission.power[0]), 4):
+        expected = (direct - kept)[:, warm].sum(axis=1)
+        np.testing.assert_allclose(gotten[:, warm].sum(axis=1), expected, rtol=0.06)
 
 
 def test_depths_are_those_of_rays_to_their_wall_and_outside(work):
@@ -91,7 +152,7 @@ def test_shares_of_scattered_light_add_up(work):
     )
     inside, outside = (depths.mean(axis=0) for depths in rays.depths(emission, sets))
     parts = Parts(even_parts(outside), even_parts(inside))
-    found = scattering.emission(emission, 1.0, parts)
+    found = scattering.emission(tables.emission(*emission), 1.0, parts)
     assert not found.is_nothing
     parts_of_all = found.absorbed.sum() + found.escaped.sum() + found.back.sum()
     assert parts_of_all == pytest.approx(found.whole.sum(), rel=1e-9)
@@ -105,6 +166,71 @@ def test_shares_of_scattered_light_add_up(work):
     # the powers are on average what rays lose by scattering
     lost = rays.scattered(emission, sets).sum()
     assert found.whole.sum() == pytest.approx(lost, rel=0.15)
+
+
+def scattered_out(work, seed, wrong=1.0):
+    """Scattered light of layers that escapes: followed from them, and from outside."""
+    layers, tables, _, _, emission = work
+    star = np.full(len(OPACITY.wave), emission.power.sum() / len(OPACITY.wave))
+    scattering = GridScattering(
+        np.random.default_rng(seed),
+        OPACITY,
+        star,
+        layers,
+        tables,
+        GridSettings(paths=8_000),
+    )
+    nowhere = np.zeros(len(layers.mass), int)
+    emitted = tables.emission(*emission)
+    from_layers = scattering.emission(emitted, 1.0, Parts(nowhere, nowhere))
+    layers.volume, kept = wrong * layers.volume, layers.volume
+    back = scattering.escape(emitted, 1.0, scattering.no_escape())
+    layers.volume = kept
+    known = back.is_known
+    return (
+        from_layers.escaped.sum(axis=0)[known],
+        (emitted * back.shares.T).sum(axis=1)[known],
+        emitted.sum(axis=1)[known],
+    )
+
+
+def test_light_takes_the_same_way_back(work):
+    forth, back, emitted = scattered_out(work, 6)
+    assert len(forth) > 20
+    assert np.all(back <= emitted)
+    assert back.sum() == pytest.approx(forth.sum(), rel=0.03)
+    bright = forth > 0.02 * forth.max()
+    np.testing.assert_allclose(back[bright], forth[bright], rtol=0.15)
+
+
+def test_a_wrong_measure_of_the_way_back_is_found_out(work):
+    forth, back, _ = scattered_out(work, 6, wrong=1.1)
+    assert back.sum() < 0.95 * forth.sum()
+
+
+def test_points_of_thick_layers_are_moved_towards_both_walls(work):
+    """Where light can leave; weights make up for it."""
+    layers = work[0]
+    generator = np.random.default_rng(7)
+    deep = int(np.argmax(layers.chord))
+    num = 4_000
+    draws = generator.random((num, 3))
+    points = layers.points(generator, np.full(num, deep), draws)
+    directions = np.tile([1.0, 0.0, 0.0], (num, 1))
+    moved = points.copy()
+    opacity = 30 / layers.chord[deep]
+    weights = transport.toward_walls(
+        generator.random(num), moved, directions, opacity, layers.cells
+    )
+    assert weights.mean() == pytest.approx(1, abs=0.05)
+    np.testing.assert_allclose(moved[:, 1:], points[:, 1:])
+    low, high = points[:, 0].min(), points[:, 0].max()
+    edge = 0.05 * (high - low)
+    near = (moved[:, 0] < low + edge) | (moved[:, 0] > high - edge)
+    assert near.mean() > 0.25
+    assert np.average(near, weights=weights) == pytest.approx(0.1, abs=0.02)
+    mean = np.average(moved[:, 0], weights=weights)
+    assert mean == pytest.approx(points[:, 0].mean(), abs=0.03 * (high - low))
 
 
 def test_a_part_without_light_has_the_shares_of_all():

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import qmc
 
 from grainlight.transfer import Clumps, DensityGrid, shell_density, tracing
-from grainlight.transfer.layers import CellLayers
+from grainlight.transfer.layers import CellLayers, even_points
 
 KINDS = [False, True]
 
@@ -72,7 +73,7 @@ def test_points_are_drawn_in_their_layers(mirrored):
     layers = CellLayers(make(mirrored).layered(4, 0.02))
     generator = np.random.default_rng(3)
     wanted = generator.integers(0, len(layers.mass), 500)
-    points = layers.points(generator, wanted)
+    points = layers.points(generator, wanted, generator.random((500, 3)))
     for layer, point, direction in zip(
         wanted, points, directions(generator, 500), strict=True
     ):
@@ -86,7 +87,9 @@ def test_points_fill_a_layer_evenly():
     density[4, 2, 2] = 1.0
     layers = CellLayers(DensityGrid(density, 1.0).layered(2, 0.25))
     np.testing.assert_allclose(layers.mass, [0.25, 0.75])
-    points = layers.points(np.random.default_rng(4), np.ones(4_000, int))
+    generator = np.random.default_rng(4)
+    draws = generator.random((4_000, 3))
+    points = layers.points(generator, np.ones(4_000, int), draws)
     depth = points[:, 0] - 1.5
     assert np.all((depth > 0.25) & (depth < 1))
     assert abs(depth.mean() - 0.625) < 5 * 0.75 / np.sqrt(12 * 4_000)
@@ -101,3 +104,33 @@ def test_only_faces_towards_the_light_have_layers():
         for cell, row in zip(np.argwhere(density > 0), layers.cells.lit, strict=True)
     }
     assert lit == {(1, 3, 3): [True, False, False], (0, 3, 3): [False] * 3}
+
+
+def test_a_chord_is_four_times_the_volume_over_the_surface():
+    """Of a whole cell and of its layers behind one lit face (Cauchy)."""
+    density = np.zeros((5, 5, 5))
+    density[4, 2, 2] = 2.0
+    whole = CellLayers(DensityGrid(density, 1.0))
+    np.testing.assert_allclose(whole.chord, 2.0 * 4 / 6)
+    layers = CellLayers(DensityGrid(density, 1.0).layered(2, 0.25))
+    thick = np.array([0.25, 0.75])
+    np.testing.assert_allclose(layers.chord, 2.0 * 4 * thick / (2 + 4 * thick))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 6, 8])
+def test_every_few_points_fill_the_cube_evenly(every):
+    """Rays of a cell are told apart by their number: none may have a place of its own.
+
+    Sobol's points do not: every second one has the same half of each edge.
+    """
+    points = even_points(4_000 * every, 6, np.random.default_rng(5))[::every]
+    halves = (points > 0.5).mean(axis=0)
+    np.testing.assert_allclose(halves, 0.5, atol=0.02)
+    both = ((points > 0.5).T @ (points > 0.5).astype(float)) / len(points)
+    off = both[~np.eye(6, dtype=bool)]
+    np.testing.assert_allclose(off, 0.25, atol=0.03)
+
+
+def test_sobol_points_would_not_do():
+    sobol = qmc.Sobol(6, rng=np.random.default_rng(5)).random_base2(13)[::2]
+    assert np.any(np.abs((sobol > 0.5).mean(axis=0) - 0.5) > 0.4)

@@ -1,14 +1,14 @@
 """Scattered light on a grid: random paths that tell where it ends."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from grainlight.dust import Opacity
 from grainlight.transfer import transport
-from grainlight.transfer.grid_rays import Emission
 from grainlight.transfer.grid_solution import HALVES, GridSettings
 from grainlight.transfer.grid_tables import GridTables
 from grainlight.transfer.layers import CellLayers, even_directions
@@ -16,6 +16,8 @@ from grainlight.transfer.layers import CellLayers, even_directions
 #: Share of the starlight; less of it, or of the emission of grains, is not followed.
 FAINT, FAINT_DUST = 1e-6, 3e-4
 LOWEST_WEIGHT = 0.05
+#: Share of starlight scattered above which so many times more paths of it are followed.
+CLOUDED, MANY = 0.2, 4
 NUM_PARTS = 12  # zones of layers, and classes
 FADED = 0.5  # weight of what was followed one round before
 
@@ -74,6 +76,16 @@ class Scattered(NamedTuple):
         return Scattered(*(new + FADED * old for new, old in pairs))
 
 
+class Escape(NamedTuple):
+    """Shares of the light of layers that escape after they were scattered.
+
+    Wavelengths that are not known were not followed: their shares are zero.
+    """
+
+    shares: Float[np.ndarray, "layer wave"]
+    is_known: Bool[np.ndarray, " wave"]
+
+
 class Parts(NamedTuple):
     """Parts of the layers whose light is told apart, as many of each kind.
 
@@ -107,9 +119,15 @@ class GridScattering:
         self._generator, self._opacity, self._star = generator, opacity, star
         self._layers, self._tables, self._settings = layers, tables, settings
         self._paths = max(settings.paths // HALVES, 1)
+        self._outside = self._paths
         every = np.arange(len(star))
         starts = range(settings.group, len(every), settings.group)
         self._groups = np.split(every, starts)
+
+    def follow_more(self, times: int, outside: int) -> None:
+        """From now on follow more paths from layers, and from outside, by factors."""
+        self._outside = outside * self._paths
+        self._paths *= times
 
     def nothing(self, num_zones: int) -> Scattered:
         """No light from so many zones and classes."""
@@ -128,46 +146,130 @@ class GridScattering:
             deepest: Largest column that it may pass.
         """
         found = self.nothing(1)
-        center, zero = np.zeros((self._paths, 3)), np.zeros(self._paths, int)
-        nowhere = np.full(self._paths, -1)
+        paths = MANY * self._paths
+        center, zero = np.zeros((paths, 3)), np.zeros(paths, int)
         for group in self._groups:
             most = self._most_scattered(group, deepest)
             if self._star[group].sum() * most < FAINT * self._star.sum():
                 continue
-            each = self._star[group, None] / self._paths
-            power = np.repeat(each, self._paths, axis=1)
-            directions = even_directions(self._paths, self._generator)
+            few = paths if most > CLOUDED else self._paths
+            power = np.repeat(self._star[group, None] / few, few, axis=1)
+            directions = even_directions(few, self._generator)
+            parts = Parts(zero[:few], zero[:few])
             self._follow(
-                found, group, center, directions, power, Parts(zero, zero), nowhere
+                found, group, center[:few], directions, power, parts, zero[:few] - 1
             )
         return found
 
-    def emission(self, emission: Emission, deep: float, parts: Parts) -> Scattered:
+    def emission(
+        self, emitted: Float[np.ndarray, "wave layer"], deep: float, parts: Parts
+    ) -> Scattered:
         """Scattered light of the grains.
 
         Args:
-            emission: What layers emit.
+            emitted: Power that layers emit at each wavelength.
             deep: A large column of their rays.
             parts: Zone and class of each layer.
         """
         found, paths = self.nothing(NUM_PARTS), self._paths
-        for group in self._groups:
-            light = self._tables.emission(*emission, group)
-            total = light.sum()
-            most = self._most_scattered(group, deep)
-            if total * most < FAINT_DUST * self._star.sum():
-                continue
-            chance = light.sum(axis=0) / total
+        for group in self._bright(emitted, deep):
+            light = emitted[group]
+            chance = light.sum(axis=0) / light.sum()
             ticks = (np.arange(paths) + self._generator.random(paths)) / paths
             picked = np.searchsorted(np.cumsum(chance), ticks)
             picked = np.minimum(picked, len(chance) - 1)
-            points = self._layers.points(self._generator, picked)
+            points = self._layers.points(
+                self._generator, picked, self._generator.random((paths, 3))
+            )
             directions = self._generator.normal(size=(paths, 3))
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            power = light[:, picked] / (chance[picked] * paths)
+            weights = transport.toward_walls(
+                self._generator.permutation(ticks),
+                points,
+                directions,
+                float(self._tables.extinction[group].mean()),
+                self._layers.cells,
+            )
+            power = light[:, picked] * (weights / (chance[picked] * paths))
             some = Parts(parts.zones[picked], parts.classes[picked])
             self._follow(found, group, points, directions, power, some, picked)
         return found
+
+    def no_escape(self) -> Escape:
+        """Nothing that escapes, at no wavelength known."""
+        size = len(self._star)
+        return Escape(np.zeros((len(self._layers.mass), size)), np.zeros(size, bool))
+
+    def escape(
+        self, emitted: Float[np.ndarray, "wave layer"], deep: float, known: Escape
+    ) -> Escape:
+        """Which share of the light of layers escapes after it was scattered.
+
+        Light takes the same way back: of isotropic light from outside, as much of a
+        wavelength reaches the dust of a layer on paths that are scattered as its own
+        light leaves on them. All paths from outside begin where light can leave.
+
+        Args:
+            emitted: Power that layers emit: wavelengths that are bright are followed.
+            deep: A large column of their rays.
+            known: What was followed before, and is not followed again.
+        """
+        paths, shares, is_known = self._outside, known.shares, known.is_known
+        shares, is_known = shares.copy(), is_known.copy()
+        zero = np.zeros(paths, int)
+        for group in self._bright(emitted, deep):
+            if is_known[group].all():
+                continue
+            points, directions, power = self._from_outside(paths)
+            taken = 1 - self._opacity.albedo[group]
+            reached, _, _, _ = self._scatter(
+                group,
+                points,
+                directions,
+                np.tile(power, (len(group), 1)),
+                np.diag(taken),
+                zero,
+                zero - 1,
+            )
+            opacity = 4 * math.pi * self._tables.extinction[group] * taken
+            shares[:, group] = reached[0].T / np.outer(self._layers.volume, opacity)
+            is_known[group] = True
+        return Escape(shares, is_known)
+
+    def _from_outside(self, paths: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Paths of isotropic light that enters a sphere around all dust.
+
+        Returns:
+            Where they enter, or the cube of all cells if that is farther in; their
+            directions; and the power of each for an intensity of one, none if it
+            misses the cube.
+        """
+        generator, radius = self._generator, self._layers.radius
+        directions = even_directions(paths, generator)
+        across = np.cross(directions, np.roll(directions, 1, axis=1))
+        across /= np.linalg.norm(across, axis=1, keepdims=True)
+        ticks = (generator.permutation(paths) + generator.random(paths)) / paths
+        turn = 2 * math.pi * generator.random((paths, 1))
+        aside = np.cos(turn) * across + np.sin(turn) * np.cross(directions, across)
+        points = radius * np.sqrt(ticks)[:, None] * aside
+        points -= radius * np.sqrt(1 - ticks)[:, None] * directions
+        half = 0.5 * len(self._layers.cells.number)
+        walls = (-half * np.sign(directions) - points) / directions
+        points += np.maximum(walls.max(axis=1, keepdims=True), 0) * directions
+        is_inside = np.all(np.abs(points) <= half * (1 + 1e-9), axis=1)
+        return points, directions, is_inside * (4 * (math.pi * radius) ** 2 / paths)
+
+    def _bright(
+        self, emitted: Float[np.ndarray, "wave layer"], deep: float
+    ) -> list[np.ndarray]:
+        """Groups of wavelengths of which enough may be scattered."""
+        light = emitted.sum(axis=1)
+        least = FAINT_DUST * self._star.sum()
+        return [
+            group
+            for group in self._groups
+            if light[group].sum() * self._most_scattered(group, deep) >= least
+        ]
 
     def _most_scattered(self, group: np.ndarray, column: float) -> float:
         """Largest share of the light of some wavelengths that may be scattered."""
@@ -185,22 +287,37 @@ class GridScattering:
         origins: Int[np.ndarray, " path"],
     ) -> None:
         """Add what becomes of the light of some wavelengths to what was found."""
-        cosine = np.clip(self._opacity.mean_asymmetry[group], -0.999, 0.999)
-        absorbed, escaped, back, whole = transport.scatter(
+        share = np.ascontiguousarray(self._tables.share[:, group])
+        absorbed, escaped, back, whole = self._scatter(
+            group, points, directions, power, share, parts.zones, origins
+        )
+        found.absorbed[: len(absorbed)] += absorbed
+        found.escaped[: len(escaped), group] += escaped
+        np.add.at(found.back, parts.classes, back)
+        np.add.at(found.whole, parts.classes, whole)
+
+    def _scatter(
+        self,
+        group: Int[np.ndarray, " some"],
+        points: Float[np.ndarray, "path 3"],
+        directions: Float[np.ndarray, "path 3"],
+        power: Float[np.ndarray, "some path"],
+        share: Float[np.ndarray, "species some"],
+        zones: Int[np.ndarray, " path"],
+        origins: Int[np.ndarray, " path"],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Follow the light of some wavelengths, see `transport.scatter`."""
+        return transport.scatter(
             self._generator,
             points,
             directions,
             np.ascontiguousarray(power),
             self._tables.extinction[group],
             self._opacity.albedo[group],
-            cosine,
-            np.ascontiguousarray(self._tables.share[:, group]),
-            parts.zones,
+            np.clip(self._opacity.mean_asymmetry[group], -0.999, 0.999),
+            share,
+            zones,
             origins,
             self._layers.cells,
             LOWEST_WEIGHT,
         )
-        found.absorbed[: len(absorbed)] += absorbed
-        found.escaped[: len(escaped), group] += escaped
-        np.add.at(found.back, parts.classes, back)
-        np.add.at(found.whole, parts.classes, whole)

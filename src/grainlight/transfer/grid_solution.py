@@ -18,6 +18,7 @@ class GridSettings:
     Attributes:
         star_rays: Rays of direct starlight.
         cell_rays: Rays of the emission of every cell, an even number.
+        least_rays: Rays of the emission of all cells, at least: few cells have more.
         paths: Paths of scattered light for each group of wavelengths.
         group: Neighbouring wavelengths that share their paths.
         tolerance: Root mean square change of the powers at which iteration ends; times
@@ -31,6 +32,7 @@ class GridSettings:
 
     star_rays: int = 60_000
     cell_rays: int = 12
+    least_rays: int = 60_000
     paths: int = 4_000
     group: int = 6
     tolerance: float = 2e-4

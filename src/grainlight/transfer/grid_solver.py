@@ -1,22 +1,10 @@
 r"""Light of a central blackbody through dust on a Cartesian grid.
 
 Direct starlight and the emission of the grains are followed by rays that carry the
-whole spectrum, scattered light by random paths (see `transport`). Each layer and
-species emits what it absorbs,
-
-$$ P = P_\star + P_{\rm scattered} + \Lambda P + B S + \sum_g A_g \sum_{i \in g}
-   (1 - b_i) S_i , $$
-
-which is solved for all powers at once by Anderson acceleration, $\Lambda P$ and what
-follows being scaled so that as much escapes as the star gave. The rays stay the same
-meanwhile, so that the answer is the fixed point to any tolerance. $S$ is what the rays
-of a layer lose by scattering. Random paths tell which share $B$ comes back to the layer
-and is absorbed there by each species, $b$ by all, for classes of layers; and where the
-rest goes, for zones of layers: shares $A_g$ that with what escapes add up to one. No
-light of the grains is lost, once any of it is followed. That matters where dust is
-thick to its own light: it absorbs and emits a hundred times what the star does, and a
-leak of one percent would be all of the starlight. Shares are followed anew until little
-changes, those of earlier rounds being faded.
+whole spectrum, scattered light by random paths (see `transport`). Layers of cells emit
+what they absorb (see `grid_balance`). The ways of scattered light are followed anew
+until little changes, those of earlier rounds being faded. Dust that is thick to its own
+light, and emits many times what the star does, has more rays and paths.
 
 Noise in the absorbed powers makes temperatures low and the light of the hottest cells
 strong, because both are curved functions of power. The paths are made in two halves,
@@ -24,12 +12,11 @@ A and B: what is curved is reported as $2 f(A + B) - [f(A) + f(B)] / 2$, which h
 bias of first order in the number of paths.
 
 References:
-    Walker & Ni (2011), SIAM J. Numer. Anal. 49, 1715 (Anderson acceleration);
     Lucy (1999), A&A 344, 282 (absorption along paths).
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -37,11 +24,12 @@ from jaxtyping import Float
 from grainlight.core import ParameterError
 from grainlight.dust import SPECIES, Opacity
 from grainlight.transfer import transport
-from grainlight.transfer.anderson import STEPS_KNOWN, accelerate
 from grainlight.transfer.density import DensityGrid
+from grainlight.transfer.grid_balance import Balance, GridBalance, Ways
 from grainlight.transfer.grid_rays import Emission, GridRays, Rays
 from grainlight.transfer.grid_scatter import (
     NUM_PARTS,
+    Escape,
     GridScattering,
     Parts,
     Scattered,
@@ -64,19 +52,12 @@ GROWN, WARMER, SETTLED = 1e-2, 3e-3, 3e-3
 #: Change of the power of all layers below which earlier rounds count, faded.
 STEADY = 0.1
 MOST_ROUNDS = 15
-#: Largest change of the scale of all powers in an iteration; a jump to so many times
-#: the power of a plain step is not taken.
-FARTHEST_SCALE = 3.0
-#: An iteration that is so much farther off than before starts anew from a plain step.
-ASTRAY = 10.0
-
-
-class _State(NamedTuple):
-    """Emission in balance with what is absorbed, and how it came to that."""
-
-    emission: Emission
-    iterations: int
-    is_settled: bool = True
+#: Where the hottest grains shine [um].
+HOT_WAVE = 2.0
+#: Power of all layers over that of the star above which dust is thick to its own light,
+#: and how many times more of the least rays, of paths from layers and of paths from
+#: outside it then has.
+TRAPPED, MORE_RAYS, MORE_PATHS, MORE_OUTSIDE = 5.0, 8, 4, 16
 
 
 def solve_grid(
@@ -129,13 +110,19 @@ class _Work:
         self.mass = opacity.mass_fraction[:, None] * self.layers.mass
         farthest = self.layers.cells.column.max() * 2 * len(grid.density)
         self.tables = GridTables(opacity, self.weight, farthest)
-        per_layer = self.settings.cell_rays // HALVES
-        self.rays = GridRays(self.layers, self.tables, per_layer)
+        hot = float(np.interp(HOT_WAVE, opacity.wave, opacity.extinction))
+        self.rays = GridRays(self.layers, self.tables, hot)
+        self.balance = GridBalance(
+            float(self.star.sum()),
+            self.layers,
+            self.mass,
+            self.rays,
+            self.tables,
+            self.settings,
+        )
         self.scattering = GridScattering(
             self.generator, opacity, self.star, self.layers, self.tables, self.settings
         )
-        nowhere = np.zeros(len(self.layers.mass), int)
-        self.parts = Parts(nowhere, nowhere)
 
     def solve(self) -> GridSolution:
         """Follow the light, balance the powers, add up what escapes."""
@@ -149,20 +136,19 @@ class _Work:
             tables.share * self.star @ tables.stopped.T,
         )
         star = [self.scattering.starlight(depths.max()) for _ in range(HALVES)]
-        rays = [self.rays.record(self.generator) for _ in range(HALVES)]
         fixed = [direct + one.absorbed[0] for one in star]
-        both, thermal = self._balance_all(fixed, rays)
+        both, sets, ways = self._follow_all(np.mean(fixed, axis=0))
         halves = [
-            self._balance([fixed[k]], [rays[k]], [thermal[k]], both)
+            self.balance.solve(fixed[k], [sets[k]], ways[k], both.emission.power)
             for k in range(HALVES)
         ]
         direct_light = self.star * tables.mean_escape(depths)
         dust = [
-            self._escape(state.emission, [rays[k]], [thermal[k]])
-            for k, state in enumerate(halves)
+            self.balance.escape(half.emission, [sets[k]], ways[k])
+            for k, half in enumerate(halves)
         ]
         apart = [direct_light + star[k].escaped[0] + dust[k] for k in range(HALVES)]
-        whole = self._escape(both.emission, rays, thermal)
+        whole = self.balance.escape(both.emission, sets, ways[HALVES])
         mean = direct_light + np.mean([one.escaped[0] for one in star], axis=0)
         unbiased = np.maximum(2 * whole - sum(dust) / HALVES, 0.25 * whole)
         energy = (mean + whole).sum() / self.star.sum() - 1
@@ -203,140 +189,89 @@ class _Work:
             is_settled=all(one.is_settled for one in (both, *halves)),
         )
 
-    def _balance_all(
-        self, fixed: list[np.ndarray], rays: list[Rays]
-    ) -> tuple[_State, list[Scattered]]:
-        """The balance with all rays, and where the scattered emission ends."""
+    def _follow_all(
+        self, fixed: Float[np.ndarray, "species layer"]
+    ) -> tuple[Balance, list[Rays], list[Ways]]:
+        """The balance with all rays; these, and ways of scattered light, of the halves.
+
+        The last ways are those of both halves.
+        """
+        state, sets, ways = self._without_scattering(fixed)
+        parts = self._parts(state.emission, sets)
+        deep = float(np.quantile(np.concatenate([one.totals for one in sets]), 0.9))
         followed = [self.scattering.nothing(NUM_PARTS)] * HALVES
-        thermal, light, is_steady, is_settled = followed, 0.0, False, False
-        state = self._balance(fixed, rays, thermal, None)
-        iterations = state.iterations
-        self.parts = self._parts(state.emission, rays)
-        deep = float(np.quantile(np.concatenate([one.totals for one in rays]), 0.9))
+        escape = [self.scattering.no_escape()] * HALVES
+        iterations, light, is_steady, is_settled = state.iterations, 0.0, False, False
         for _ in range(MOST_ROUNDS):
-            new = [
-                self.scattering.emission(state.emission, deep, self.parts) for _ in rays
-            ]
+            emitted = self.tables.emission(*state.emission)
+            new = [self.scattering.emission(emitted, deep, parts) for _ in sets]
             is_settled = all(one.is_nothing for one in new)
             if is_settled:
                 break
+            escape = [self.scattering.escape(emitted, deep, one) for one in escape]
             if is_steady:
                 pairs = zip(new, followed, strict=True)
                 new = [one.with_faded(old) for one, old in pairs]
-            followed, thermal = new, [one.shares for one in new]
-            after = self._balance(fixed, rays, thermal, state)
+            followed, ways = new, _ways(parts, new, escape)
+            after = self.balance.solve(fixed, sets, ways[HALVES], state.emission.power)
             iterations += after.iterations
-            grown = abs(after.emission.power.sum() / state.emission.power.sum() - 1)
-            warmer = abs(
-                self._mean_temperature(after) / self._mean_temperature(state) - 1
-            )
-            before, light = light, self._escape(after.emission, rays, thermal).sum()
+            before = light
+            light = self.balance.escape(after.emission, sets, ways[HALVES]).sum()
+            grown, warmer = self._change(state.emission, after.emission)
             change = abs(light - before) / self.star.sum()
             state, is_steady = after, grown < STEADY
             is_settled = grown < GROWN and warmer < WARMER and change < SETTLED
             if is_settled:
                 break
         is_settled = is_settled and state.is_settled
-        return _State(state.emission, iterations, is_settled), thermal
+        return Balance(state.emission, iterations, is_settled), sets, ways
 
-    def _mean_temperature(self, state: _State) -> float:
-        """Mean temperature of all dust [K]."""
-        warm = self.tables.temperature(state.emission.warmth)
-        return float(np.average(warm, weights=self.mass))
+    def _without_scattering(
+        self, fixed: Float[np.ndarray, "species layer"]
+    ) -> tuple[Balance, list[Rays], list[Ways]]:
+        """The balance without scattered emission: rays of the halves, ways of none."""
+        num_layers = len(self.layers.mass)
+        nowhere = np.zeros(num_layers, int)
+        followed = [self.scattering.nothing(NUM_PARTS)] * HALVES
+        escape = [self.scattering.no_escape()] * HALVES
+        ways = _ways(Parts(nowhere, nowhere), followed, escape)
 
-    def _balance(
-        self,
-        fixed: list[np.ndarray],
-        rays: list[Rays],
-        thermal: list[Scattered],
-        start: _State | None,
-    ) -> _State:
-        """Powers at which layers emit what they absorb."""
-        given, shares = np.mean(fixed, axis=0), Scattered.mean(thermal)
-        least = 1e-12 * self.star.sum() / given.size
-        first = np.maximum(given, least) if start is None else start.emission.power
-        log_power = np.log(first)
-        known: list[tuple[np.ndarray, np.ndarray]] = []
-        iterations, nearest, is_settled = 0, math.inf, False
-        for _ in range(self.settings.max_iterations):
-            iterations += 1
-            power = np.exp(log_power)
-            answer = self._answered(power, given, rays, shares)
-            new = np.log(np.maximum(answer, least))
-            change = new - log_power
-            # what is trapped in thick dust is many times the starlight
-            trapped = max(power.sum() / self.star.sum(), 1.0)
-            size = math.sqrt(np.average(change**2, weights=power))
-            is_settled = size * trapped < self.settings.tolerance
-            if is_settled:
-                log_power = new
-                break
-            if size > ASTRAY * nearest:  # faint layers run away: plain steps call back
-                known, log_power, nearest = [], new, size
-                continue
-            nearest = min(nearest, size)
-            known = [*known[1 - STEPS_KNOWN :], (log_power, change)]
-            log_power = accelerate(known, np.sqrt(power))
-            if np.exp(log_power).sum() > FARTHEST_SCALE * answer.sum():
-                known, log_power, nearest = [], new, size  # it would run away
-        power = np.exp(log_power)
-        emission = Emission(power, self._warmth(power))
-        return _State(emission, iterations, bool(is_settled))
+        def balance(least, start):
+            each = math.ceil(least / (HALVES * num_layers))
+            per_layer = max(self.settings.cell_rays // HALVES, each)
+            sets = [self.rays.record(self.generator, per_layer) for _ in range(HALVES)]
+            return self.balance.solve(fixed, sets, ways[HALVES], start), sets
 
-    def _answered(
-        self,
-        power: Float[np.ndarray, "species layer"],
-        given: Float[np.ndarray, "species layer"],
-        rays: list[Rays],
-        shares: Scattered,
-    ) -> Float[np.ndarray, "species layer"]:
-        """What is absorbed where some powers are emitted, brought nearer to balance.
+        state, sets = balance(self.settings.least_rays, None)
+        power = state.emission.power
+        if power.sum() > TRAPPED * self.star.sum():
+            self.scattering.follow_more(MORE_PATHS, MORE_OUTSIDE)
+            state, sets = balance(MORE_RAYS * self.settings.least_rays, power)
+        return state, sets, ways
 
-        What is not absorbed again must be the starlight that was: emission of the right
-        shape, and off by a factor of three at most, is mended in one step.
-        """
-        own = self._absorbed(Emission(power, self._warmth(power)), rays, shares)
-        lost = max(power.sum() - own.sum(), given.sum() / FARTHEST_SCALE)
-        if lost == 0:  # no starlight, no dust that shines
-            return given + own
-        return given + own * max(given.sum() / lost, 1 / FARTHEST_SCALE)
+    def _change(self, before: Emission, after: Emission) -> tuple[float, float]:
+        """Relative changes of the power of all layers, and of their temperature."""
+        warm = [
+            np.average(self.tables.temperature(one.warmth), weights=self.mass)
+            for one in (before, after)
+        ]
+        grown = after.power.sum() / before.power.sum()
+        return abs(grown - 1), abs(warm[1] / warm[0] - 1)
 
-    def _absorbed(
-        self, emission: Emission, rays: list[Rays], shares: Scattered
-    ) -> Float[np.ndarray, "species layer"]:
-        """Emission of the grains that is absorbed, scattered or not."""
-        back = shares.back[self.parts.classes].T
-        scattered = self.rays.scattered(emission, rays)
-        gone = self._in_zones(scattered * (1 - back.sum(axis=0)))
-        found = self.rays.absorbed(emission, rays) + scattered * back
-        return found + np.tensordot(gone, shares.absorbed, 1)
-
-    def _escape(
-        self, emission: Emission, rays: list[Rays], thermal: list[Scattered]
-    ) -> Float[np.ndarray, " wave"]:
-        """Emission of the grains that escapes, scattered or not."""
-        shares = Scattered.mean(thermal)
-        back = shares.back[self.parts.classes].sum(axis=1)
-        gone = self._in_zones(self.rays.scattered(emission, rays) * (1 - back))
-        return self.rays.escaped(emission, rays) + gone @ shares.escaped
-
-    def _in_zones(
-        self, power: Float[np.ndarray, " layer"]
-    ) -> Float[np.ndarray, " zone"]:
-        return np.bincount(self.parts.zones, power, NUM_PARTS)
-
-    def _parts(self, emission: Emission, rays: list[Rays]) -> Parts:
+    def _parts(self, emission: Emission, sets: list[Rays]) -> Parts:
         """Zones and classes of layers."""
-        inside, outside = self.rays.depths(emission, rays)
+        inside, outside = self.rays.depths(emission, sets)
         nearest = outside.min(axis=0)
         escaping = np.log(np.exp(nearest - outside).mean(axis=0)) - nearest
         stopped = -np.expm1(-inside).mean(axis=0)
         return Parts(even_parts(-escaping), even_parts(stopped))
 
-    def _warmth(
-        self, power: Float[np.ndarray, "species layer"]
-    ) -> Float[np.ndarray, "species layer"]:
-        """Places in the tables of the temperatures of these powers."""
-        if not self.settings.cell_temperatures:
-            return self.tables.warmth(power / self.mass)
-        return self.tables.warmth(self.layers.over_cells(power, self.mass))
+
+def _ways(
+    parts: Parts, followed: Sequence[Scattered], escape: Sequence[Escape]
+) -> list[Ways]:
+    """Ways of scattered light: those of each half, and of all."""
+    each = [
+        Ways.of(parts, [one], [way]) for one, way in zip(followed, escape, strict=True)
+    ]
+    return [*each, Ways.of(parts, followed, escape)]

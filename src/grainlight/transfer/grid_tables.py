@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from grainlight.dust import Opacity
 from grainlight.transfer.solution import LIGHT_SPEED_UM, planck_function
@@ -31,6 +31,7 @@ class GridTables:
         exchange: Share of the light of a species at a temperature that another absorbs
             on the way to a column, (emitting, temperature, column, absorbing).
         scattered: Share of it that is scattered, (emitting, temperature, column, 1).
+        passed: Share of it that is left there, (emitting, temperature, column, 1).
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class GridTables:
         )
         lost = self.stopped * opacity.albedo
         self.scattered = (self.spectrum @ lost.T)[..., None]
+        self.passed = (self.spectrum @ (1 - self.stopped).T)[..., None]
 
     def places(self, columns: Float[np.ndarray, " ray"]) -> Float[np.ndarray, " ray"]:
         """Places of columns [g cm^-2] in the tables."""
@@ -94,17 +96,15 @@ class GridTables:
         self,
         power: Float[np.ndarray, "species cell"],
         warmth: Float[np.ndarray, "species cell"],
-        group: Int[np.ndarray, " some"],
-    ) -> Float[np.ndarray, "some cell"]:
-        """Power that cells emit at some of the wavelengths."""
-        light = np.zeros((len(group), power.shape[1]))
+    ) -> Float[np.ndarray, "wave cell"]:
+        """Power that cells emit at each wavelength."""
+        light = np.zeros((power.shape[1], len(self.extinction)))
         for s, spectrum in enumerate(self.spectrum):
             low = np.minimum(warmth[s].astype(int), TABLE_TEMPERATURES - 2)
-            part = warmth[s] - low
-            some = spectrum[:, group].T
-            mixed = (1 - part) * some[:, low] + part * some[:, low + 1]
-            light += power[s] * mixed
-        return light
+            part = (warmth[s] - low)[:, None]
+            mixed = spectrum[low] + part * (spectrum[low + 1] - spectrum[low])
+            light += power[s][:, None] * mixed
+        return light.T
 
     def mean_escape(
         self, columns: Float[np.ndarray, " ray"]
@@ -120,7 +120,7 @@ class GridTables:
         power: Float[np.ndarray, "species cell"],
         warmth: Float[np.ndarray, "species cell"],
         columns: Float[np.ndarray, " ray"],
-        per_cell: int,
+        weights: Float[np.ndarray, " ray"],
     ) -> Float[np.ndarray, " wave"]:
         """Emission of cells that passes the columns of their rays.
 
@@ -128,12 +128,13 @@ class GridTables:
             power: Power of the cells.
             warmth: Places of their temperatures.
             columns: Columns of all rays, those of a cell in turn [g cm^-2].
-            per_cell: Rays of a cell.
+            weights: Share of the light of its cell that each ray stands for.
         """
         light = np.zeros(len(self.extinction))
         low, part = self._places(columns)
+        per_cell = len(columns) // power.shape[1]
         for s, spectrum in enumerate(self.spectrum):
-            each = np.repeat(power[s] / per_cell, per_cell)
+            each = np.repeat(power[s], per_cell) * weights
             place = np.repeat(warmth[s], per_cell)
             cool = np.minimum(place.astype(int), TABLE_TEMPERATURES - 2)
             mix = place - cool

@@ -11,12 +11,14 @@ import math
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.optimize import brentq
 
 from grainlight.transfer.density import DensityGrid
 from grainlight.transfer.tracing import Cells
 
 #: A face is lit if the cell in front of it is thinner than this, over its own density.
 CLEAR = 0.5
+BLOCK = 256  # points that are moved together
 
 
 class CellLayers:
@@ -26,6 +28,10 @@ class CellLayers:
         cells: What rays have to know.
         index: Cell of each layer, (layer, 3); of a mirrored grid, one octant's.
         mass: Mass of each layer [g], with that of its images.
+        volume: Mass column of one width times volume in cubes of it [g cm^-2].
+        radius: Radius of a sphere that holds all dust [cell widths].
+        chord: Mass column of the mean stretch of a line in each layer [g cm^-2], that
+            of one lit face.
     """
 
     def __init__(self, grid: DensityGrid) -> None:
@@ -56,6 +62,12 @@ class CellLayers:
         copies = np.bincount(number[number >= 0])
         whole_mass = column * grid.width**2 * copies
         self.mass = (self._outer - self._inner) * whole_mass[self._owner]
+        self.volume = self.mass / grid.width**2
+        far = np.abs(cells - 0.5 * (len(places) - 1)) + 0.5
+        self.radius = float(np.sqrt(np.max(np.sum(far**2, axis=1))))
+        thick = edges[layer + 1] - edges[layer]
+        thick = np.where(whole, 1.0, thick)
+        self.chord = column[self._owner] / (0.5 / thick + 1)
         self._middle = 0.5 * len(places)
 
     def over_cells(
@@ -71,10 +83,19 @@ class CellLayers:
         return (sums[0] / sums[1])[:, self._owner]
 
     def points(
-        self, generator: np.random.Generator, layers: Int[np.ndarray, " point"]
+        self,
+        generator: np.random.Generator,
+        layers: Int[np.ndarray, " point"],
+        draws: Float[np.ndarray, "point 3"],
     ) -> Float[np.ndarray, "point 3"]:
-        """Draw a point evenly in each of some layers, from the center [cell widths]."""
-        within = generator.random((len(layers), 3))
+        """Draw a point evenly in each of some layers, from the center [cell widths].
+
+        Args:
+            generator: For the places in cells that are divided.
+            layers: The layers.
+            draws: Numbers from 0 to 1, the places in cells that are not.
+        """
+        within = draws.copy()
         faces = self._faces[layers]
         divided = np.flatnonzero(faces > 0)
         if len(self.cells.depth) and len(divided):
@@ -126,3 +147,19 @@ def even_directions(
     points = np.stack([across * np.cos(azimuth), across * np.sin(azimuth), height], 1)
     turn, _ = np.linalg.qr(generator.normal(size=(3, 3)))
     return np.ascontiguousarray(points @ turn)
+
+
+def even_points(
+    count: int, dimension: int, generator: np.random.Generator
+) -> Float[np.ndarray, "point dimension"]:
+    """Points of which some hundreds after each other fill a unit cube evenly.
+
+    Each step is an irrational part of the edges, so that every second, third, ... point
+    also does (Kronecker's sequence; Roberts 2018, "The unreasonable effectiveness of
+    quasirandom sequences", for the steps). Each block is moved at random.
+    """
+    root = brentq(lambda x: x ** (dimension + 1) - x - 1, 1.0, 2.0)
+    steps = root ** -np.arange(1.0, dimension + 1)
+    shifts = generator.random((math.ceil(count / BLOCK), dimension))
+    points = np.outer(np.arange(count), steps) + np.repeat(shifts, BLOCK, 0)[:count]
+    return points % 1

@@ -80,7 +80,7 @@ def _cross(point, direction, corner, lit, depth, begin, end, enter, leave):
 
 
 @nb.njit(cache=True, nogil=True)
-def trace(point, direction, grid, cells, columns, target):
+def trace(point, direction, grid, cells, columns, target, most=FAR):
     """Follow a ray to the edge, or to where it has passed a column.
 
     Args:
@@ -90,17 +90,18 @@ def trace(point, direction, grid, cells, columns, target):
         cells: Layers of cells on the way are written here.
         columns: And the column in each.
         target: Column at which to stop; negative to go on to the edge.
+        most: How many layers to pass at most.
 
     Returns:
         How many were written, the whole column, and the distance to the end.
     """
-    num, most = grid.number.shape[0], len(grid.depth)
+    num, parts = grid.number.shape[0], len(grid.depth)
     half = 0.5 * num
     ix, step_x, next_x, wide_x = _axis(point[0], direction[0], num, half)
     iy, step_y, next_y, wide_y = _axis(point[1], direction[1], num, half)
     iz, step_z, next_z, wide_z = _axis(point[2], direction[2], num, half)
     here, count, total = 0.0, 0, 0.0
-    enter, leave, corner = np.empty(most), np.empty(most), np.empty(3)
+    enter, leave, corner = np.empty(parts), np.empty(parts), np.empty(3)
     while True:
         nearest = min(next_x, min(next_y, next_z))
         cell = grid.number[ix, iy, iz]
@@ -134,6 +135,8 @@ def trace(point, direction, grid, cells, columns, target):
                     count += 1
                 total += more
                 here = max(end, here)
+                if count >= most:
+                    return count, total, here
         here = nearest
         if next_x <= nearest:
             ix += step_x

@@ -24,6 +24,8 @@ from grainlight.transfer.tracing import room_for, trace
 
 FORWARD = 1e-3  # a mean cosine below it is isotropic
 MOST_SCATTERINGS = 300
+DARK = 1e-7  # share of a path's light that is not followed any farther
+THINNEST = 1e-6  # depth of a layer, below which all are alike
 
 
 @nb.njit(cache=True, nogil=True)
@@ -167,13 +169,16 @@ def scatter(
                     weight *= lowest / largest
                 weight *= power[:, path]
                 before[:] = 1.0
-                passed = 0.0
+                passed, left = 0.0, 1.0
                 for n in range(count):
-                    passed += columns[n]
+                    if left < DARK:
+                        break
+                    passed, left = passed + columns[n], 0.0
                     for w in range(num_wave):
                         after = math.exp(-opacity[w] * passed)
                         stopped = weight[w] * (before[w] - after)
                         before[w] = after
+                        left = max(left, after)
                         for s in range(num_species):
                             taken = stopped * share[s, w]
                             whole[path] += taken
@@ -204,15 +209,74 @@ def scatter(
 
 
 @nb.njit(cache=True, nogil=True)
+def toward_walls(chance, points, directions, opacity, grid):
+    """Move points of thick layers along their directions, nearer to the walls.
+
+    A point that is evenly drawn in a layer lies evenly on the stretch of its line that
+    the layer holds. Light leaves a stretch of a depth $t$ from about $1/t$ of it at
+    either end, forwards or scattered back. The share $u$ of it that is ahead is drawn
+    with a density in proportion to $1/(1 + t u) + 1/(1 + t (1 - u))$ instead: as many
+    points are in every octave of depth.
+
+    Args:
+        chance: Random numbers from 0 to 1, (point,).
+        points: Points, (point, 3); they are moved.
+        directions: Unit vectors, (point, 3).
+        opacity: Extinction, per column.
+        grid: The cells.
+
+    Returns:
+        Weights of the points, one on average, (point,).
+    """
+    cells, columns = np.empty(room_for(grid), np.int64), np.empty(room_for(grid))
+    weights, back = np.ones(len(points)), np.empty(3)
+    for n in range(len(points)):
+        _, ahead, forth = trace(points[n], directions[n], grid, cells, columns, -1.0, 1)
+        back[:] = -directions[n]
+        _, behind, _ = trace(points[n], back, grid, cells, columns, -1.0, 1)
+        depth = max(opacity * (ahead + behind), THINNEST)
+        if ahead <= 0:
+            continue
+        span = math.log1p(depth)
+        is_far = chance[n] < 0.5
+        left = math.expm1(span * (2 * chance[n] % 1)) / depth
+        left = min(left, 1.0)
+        weights[n] = 2 * span / (1 / (left + 1 / depth) + 1 / (1 - left + 1 / depth))
+        if is_far:
+            left = 1 - left
+        whole = forth * (1 + behind / ahead)
+        points[n] += directions[n] * (forth - left * whole)
+    return weights
+
+
+@nb.njit(cache=True, nogil=True)
 def record_rays(
-    generator, points, per_cell, grid, unit, step, cells, places, first, totals
+    generator,
+    points,
+    draws,
+    per_cell,
+    depths,
+    grid,
+    unit,
+    step,
+    cells,
+    places,
+    first,
+    totals,
+    weights,
 ):
     """Follow one ray from every point, in directions stratified for each cell.
 
+    So are the beginnings of the rays on the stretch of their line that the cell holds,
+    nearer to the wall ahead the thicker it is: light leaves from there.
+
     Args:
         generator: Of random numbers (NumPy).
-        points: Where the rays begin: `per_cell` of each cell in turn.
+        points: A point on each ray: `per_cell` of each cell in turn.
+        draws: Numbers from 0 to 1 for the angles of each ray and its beginning, (ray,
+            3 or more).
         per_cell: Rays of a cell.
+        depths: Optical depth of each cell, which tells how near, (cell,).
         grid: The cells.
         unit: Of the columns of a table, see `_place`.
         step: See `unit`.
@@ -220,20 +284,35 @@ def record_rays(
         places: And the place in the table of the column up to the far wall of each.
         first: Where each ray begins in these, (ray + 1,).
         totals: Column of each ray, (ray,).
+        weights: Share of the light of its cell that each ray stands for, (ray,).
 
     Returns:
         Number of cells written, -1 if there was no room.
     """
     some = np.empty(room_for(grid), np.int64)
     columns = np.empty(room_for(grid))
-    direction, place = np.empty(3), 0
+    direction, back, place, shift, thick = np.empty(3), np.empty(3), 0, 0, 0.0
     for ray in range(len(points)):
-        mu = 2 * (ray % per_cell + generator.random()) / per_cell - 1
-        azimuth = 2 * math.pi * generator.random()
+        mu = 2 * (ray % per_cell + draws[ray, 0]) / per_cell - 1
+        azimuth = 2 * math.pi * draws[ray, 1]
         sine = math.sqrt(1 - mu * mu)
         direction[0], direction[1] = sine * math.cos(azimuth), sine * math.sin(azimuth)
         direction[2] = mu
+        back[:] = -direction
+        _, behind, _ = trace(points[ray], back, grid, some, columns, -1.0, 1)
         count, totals[ray], _ = trace(points[ray], direction, grid, some, columns, -1.0)
+        if ray % per_cell == 0:
+            shift = generator.integers(0, per_cell)
+            thick = max(depths[ray // per_cell], THINNEST)
+        stratum = (ray + shift) % per_cell
+        span = math.log1p(thick)
+        low = math.expm1(span * stratum / per_cell) / thick
+        high = math.expm1(span * (stratum + 1) / per_cell) / thick
+        weights[ray] = high - low
+        if count > 0 and some[0] == ray // per_cell:  # else it is on the wall
+            ahead = (low + (high - low) * draws[ray, 2]) * (columns[0] + behind)
+            totals[ray] += ahead - columns[0]
+            columns[0] = ahead
         first[ray] = place
         if place + count > len(cells):
             return -1
@@ -245,82 +324,3 @@ def record_rays(
             place += 1
     first[len(points)] = place
     return place
-
-
-@nb.njit(cache=True, nogil=True)
-def _share(table, s, warm, mix, far, part, t):
-    """A table between four of its nodes, those of a temperature and a column."""
-    cool = table[s, warm, far, t]
-    cool += part * (table[s, warm, far + 1, t] - cool)
-    hot = table[s, warm + 1, far, t]
-    hot += part * (table[s, warm + 1, far + 1, t] - hot)
-    return cool + mix * (hot - cool)
-
-
-@nb.njit(cache=True, nogil=True)
-def exchange(power, warmth, per_cell, first, cells, places, table):
-    """Power that cells absorb of what others (and they) emit, along recorded rays.
-
-    Args:
-        power: Power emitted, (species, cell).
-        warmth: Place of the temperature in the table, (species, cell).
-        per_cell: Rays of a cell.
-        first: From `record_rays`, as are `cells` and `places`.
-        cells: See `first`.
-        places: See `first`.
-        table: Share absorbed by a species of the light of another, on the way to a
-            column, (emitting, temperature, column, absorbing).
-
-    Returns:
-        Power absorbed, (species, cell).
-    """
-    num_species, num_cells = power.shape
-    warmest, longest = table.shape[1] - 2, table.shape[2] - 2
-    absorbed = np.zeros((num_species, num_cells))
-    before = np.empty(num_species)
-    for cell in range(num_cells):
-        for ray in range(cell * per_cell, (cell + 1) * per_cell):
-            before[:] = 0.0
-            for n in range(first[ray], first[ray + 1]):
-                near = min(int(places[n]), longest)
-                part = places[n] - near
-                for t in range(num_species):
-                    passed = 0.0
-                    for s in range(num_species):
-                        low = min(int(warmth[s, cell]), warmest)
-                        mix = warmth[s, cell] - low
-                        share = _share(table, s, low, mix, near, part, t)
-                        passed += power[s, cell] * share
-                    absorbed[t, cells[n]] += (passed - before[t]) / per_cell
-                    before[t] = passed
-    return absorbed
-
-
-@nb.njit(cache=True, nogil=True)
-def first_scattered(power, warmth, per_cell, ends, table):
-    """Power of cells that is scattered before it is absorbed or leaves.
-
-    Args:
-        power: Power emitted, (species, cell).
-        warmth: Place of the temperature in the table, (species, cell).
-        per_cell: Rays of a cell.
-        ends: Place in the table of the whole column of each ray.
-        table: Share scattered of the light of a species, on the way to a column,
-            (species, temperature, column, 1).
-
-    Returns:
-        Power, (cell,).
-    """
-    num_species, num_cells = power.shape
-    warmest, longest = table.shape[1] - 2, table.shape[2] - 2
-    found = np.zeros(num_cells)
-    for cell in range(num_cells):
-        for s in range(num_species):
-            low = min(int(warmth[s, cell]), warmest)
-            mix = warmth[s, cell] - low
-            for ray in range(cell * per_cell, (cell + 1) * per_cell):
-                near = min(int(ends[ray]), longest)
-                part = ends[ray] - near
-                share = _share(table, s, low, mix, near, part, 0)
-                found[cell] += power[s, cell] * share
-    return found / per_cell
