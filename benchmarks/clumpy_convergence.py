@@ -1,7 +1,7 @@
 """Clumpy shells at rising resolution: how far what is shipped is from the limit.
 
     python benchmarks/clumpy_convergence.py [--rows 40] [--seed 12] [--figure FILE.png]
-        [--deeper DEPTH]
+        [--deeper DEPTH | --noise]
 
 1. The same clumps with cells split in one to four parts, with and without layers behind
    lit faces, and extrapolated: dust temperature and bands over the finest answer, and
@@ -160,14 +160,21 @@ def _line(name: str, depth: float, found: Solved, limit: Solved) -> dict:
     }
 
 
+def draw_random(
+    generator: np.random.Generator, num: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters and filling factors of the shells of part 2."""
+    draws = named_prior("thesis2023").sample(generator, num)
+    return draws, generator.uniform(0, LARGEST_FILLING, num)
+
+
 def random_table(
     generator: np.random.Generator, num: int, deeper: float = 0.0
 ) -> list[dict]:
     """Print how far random shells, of a depth or more, are from finer answers."""
     print("\n2. Random shells: shipped over finer [%], seconds of both")
     rows = []
-    draws = named_prior("thesis2023").sample(generator, num)
-    shares = generator.uniform(0, LARGEST_FILLING, num)
+    draws, shares = draw_random(generator, num)
     for number, (theta, share) in enumerate(zip(draws, shares, strict=True)):
         shell, clumps = shell_of(theta), Clumps(share, mirrored=True)
         if shell.optical_depth(0.55) < deeper:
@@ -327,15 +334,21 @@ def main() -> None:
     parser.add_argument(
         "--deeper", type=float, help="part 2 alone, for shells of this depth or more"
     )
+    parser.add_argument("--noise", action="store_true", help="part 3 alone")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path, help="file for the results")
     given = parser.parse_args()
-    if given.deeper is not None and given.figure:
-        parser.error("the figure is of part 1, which --deeper leaves out")
+    is_part = given.noise or given.deeper is not None
+    if is_part and given.figure:
+        parser.error("the figure is of part 1, which --deeper and --noise leave out")
     generator = np.random.default_rng(given.seed)
-    if given.deeper is not None:
+    if is_part:
         for _ in RISING:  # the seeds of part 1
             generator.integers(1000)
+    if given.noise:
+        draw_random(generator, given.rows)  # the shells of part 2
+        results = {"noise": noise_table(generator, given.noise_rows)}
+    elif given.deeper is not None:
         results = {"random": random_table(generator, given.rows, given.deeper)}
     else:
         results = {

@@ -45,7 +45,7 @@ from grainlight.transfer import (
 SHARES = {"silicate_dl": 0.5, "carbon_be": 0.5}
 LUMINOSITY, TEMPERATURE, RADIUS, GRAIN = 1e5, 6000.0, 1e16, 0.1
 DEPTHS = (0.5, 5.0, 40.0)
-FEW = GridSettings(star_rays=20_000, cell_rays=2, paths=500)
+FEW = GridSettings(star_rays=20_000, cell_rays=2, least_rays=1, paths=120, more=1)
 REPEATS = 4
 SEEN = (0.6, 30.0)  # um
 SMOOTH, CLUMPY = 3_000, 50  # shells, a worker

@@ -143,7 +143,7 @@ def test_in_the_thickest_cells_it_matters_where_light_goes_out_again(patterns):
 
 def test_layers_may_share_the_temperature_of_their_cell():
     smooth, grid = make(0.4, 0.3, 20.0, clumps=Clumps(0.2, mirrored=True))
-    few = GridSettings(star_rays=5_000, paths=200)
+    few = GridSettings(star_rays=5_000, paths=200, more=2)
     shared = dataclasses.replace(few, cell_temperatures=True)
     plain, same = (solve(smooth, grid, 1, settings) for settings in (few, shared))
     np.testing.assert_allclose(same.luminosity, plain.luminosity, rtol=1e-9)
@@ -217,7 +217,7 @@ def test_energy_is_conserved(share, depth):
 def test_light_that_dust_holds_is_not_lost(monkeypatch):
     """Large grains absorb and emit many times what the star does."""
     smooth, grid = make(0.5, 3.0, 15.0, clumps=Clumps(0.3, mirrored=True))
-    few = GridSettings(star_rays=15_000, cell_rays=4, paths=1_000)
+    few = GridSettings(star_rays=15_000, cell_rays=4, paths=1_000, more=2)
     answer = solve(smooth, grid, 1, few)
     assert abs(answer.energy_error) < 0.01
     assert answer.is_settled
@@ -251,7 +251,7 @@ def test_few_rays_of_thick_cells_do_not_make_them_warm():
 def test_light_that_was_not_followed_to_the_end_is_said(monkeypatch):
     smooth, grid = make(0.5, 3.0, 15.0, clumps=Clumps(0.3, mirrored=True))
     monkeypatch.setattr("grainlight.transfer.grid_solver.MOST_ROUNDS", 1)
-    few = GridSettings(star_rays=5_000, cell_rays=4, paths=200)
+    few = GridSettings(star_rays=5_000, cell_rays=4, paths=200, more=2)
     answer = solve(smooth, grid, 1, few)
     assert abs(answer.energy_error) < 0.02
     assert not answer.is_settled
@@ -260,7 +260,7 @@ def test_light_that_was_not_followed_to_the_end_is_said(monkeypatch):
 def test_powers_that_were_not_balanced_are_said():
     """Tiny silicate grains hold their own light at 10 um."""
     smooth, grid = make(1.0, 0.007, 10.0, clumps=Clumps(0.3, mirrored=True))
-    few = GridSettings(star_rays=5_000, cell_rays=4, paths=200)
+    few = GridSettings(star_rays=5_000, cell_rays=4, paths=200, more=2)
     answer = solve(smooth, grid, 1, few)
     hasty = solve(smooth, grid, 1, dataclasses.replace(few, max_iterations=3))
     assert answer.is_settled

@@ -20,7 +20,9 @@ FARTHEST_STEP = 0.5  # in the logarithm
 #: are; the second is that of the layer at a lit face.
 THIN, SKIN = 0.1, 0.3
 #: An octant has an eighth of the cells, and needs fewer rays for the same noise.
-MIRRORED = GridSettings(star_rays=15_000, cell_rays=4, least_rays=7_500, paths=1_000)
+MIRRORED = GridSettings(
+    star_rays=15_000, cell_rays=4, least_rays=7_500, paths=1_000, more=8
+)
 
 
 def solve_clumpy(

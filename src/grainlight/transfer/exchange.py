@@ -116,6 +116,29 @@ def ended(power, warmth, per_cell, weights, ends, table):
 
 
 @nb.njit(cache=True, nogil=True)
+def emitted(power, warmth, spectrum):
+    """Power that cells emit at each wavelength, (wave, cell).
+
+    Args:
+        power: Power emitted, (species, cell).
+        warmth: Place of the temperature in the table, (species, cell).
+        spectrum: Share of each wavelength in the power, (species, temperature, wave).
+    """
+    num_species, num_cells = power.shape
+    warmest, num_wave = spectrum.shape[1] - 2, spectrum.shape[2]
+    light = np.zeros((num_wave, num_cells))
+    for s in range(num_species):
+        for w in range(num_wave):
+            column = spectrum[s, :, w].copy()
+            for cell in range(num_cells):
+                low = min(int(warmth[s, cell]), warmest)
+                mix = warmth[s, cell] - low
+                mixed = column[low] + mix * (column[low + 1] - column[low])
+                light[w, cell] += power[s, cell] * mixed
+    return light
+
+
+@nb.njit(cache=True, nogil=True)
 def leave(power, warmth, spectrum, waves, shares):
     """Light of cells of which a share escapes, at some wavelengths.
 

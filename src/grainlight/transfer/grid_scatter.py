@@ -124,10 +124,10 @@ class GridScattering:
         starts = range(settings.group, len(every), settings.group)
         self._groups = np.split(every, starts)
 
-    def follow_more(self, times: int, outside: int) -> None:
+    def follow_more(self, times: float, outside: float) -> None:
         """From now on follow more paths from layers, and from outside, by factors."""
-        self._outside = outside * self._paths
-        self._paths *= times
+        self._outside = max(round(outside * self._paths), 1)
+        self._paths = max(round(times * self._paths), 1)
 
     def nothing(self, num_zones: int) -> Scattered:
         """No light from so many zones and classes."""

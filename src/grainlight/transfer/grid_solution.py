@@ -20,6 +20,8 @@ class GridSettings:
         cell_rays: Rays of the emission of every cell, an even number.
         least_rays: Rays of the emission of all cells, at least: few cells have more.
         paths: Paths of scattered light for each group of wavelengths.
+        more: How many times more rays and paths there are where dust is thick to its
+            own light: its layers emit more than twice what the star does.
         group: Neighbouring wavelengths that share their paths.
         tolerance: Root mean square change of the powers at which iteration ends; times
             what dust absorbs over what the star emits, if that is more.
@@ -34,13 +36,15 @@ class GridSettings:
     cell_rays: int = 12
     least_rays: int = 60_000
     paths: int = 4_000
+    more: int = 16
     group: int = 6
     tolerance: float = 2e-4
     max_iterations: int = 400
     cell_temperatures: bool = False
 
     def __post_init__(self) -> None:
-        counts = (self.star_rays, self.cell_rays, self.paths, self.group)
+        counts = (self.star_rays, self.cell_rays, self.least_rays)
+        counts += (self.paths, self.more, self.group)
         if min(counts) < 1 or self.cell_rays % HALVES:
             raise ParameterError(
                 "Expected at least one ray, path and wavelength, and an even number of "

@@ -54,10 +54,10 @@ STEADY = 0.1
 MOST_ROUNDS = 15
 #: Where the hottest grains shine [um].
 HOT_WAVE = 2.0
-#: Power of all layers over that of the star above which dust is thick to its own light,
-#: and how many times more of the least rays, of paths from layers and of paths from
-#: outside it then has.
-TRAPPED, MORE_RAYS, MORE_PATHS, MORE_OUTSIDE = 5.0, 8, 4, 16
+#: Power of all layers over that of the star above which dust is thick to its own light.
+#: It then has more of the least rays (see `GridSettings.more`), half as many times more
+#: paths from layers, and twice as many from outside.
+TRAPPED, LAYER_PATHS, OUTSIDE_PATHS = 2.0, 0.5, 2.0
 
 
 def solve_grid(
@@ -245,8 +245,9 @@ class _Work:
         state, sets = balance(self.settings.least_rays, None)
         power = state.emission.power
         if power.sum() > TRAPPED * self.star.sum():
-            self.scattering.follow_more(MORE_PATHS, MORE_OUTSIDE)
-            state, sets = balance(MORE_RAYS * self.settings.least_rays, power)
+            more = self.settings.more
+            self.scattering.follow_more(LAYER_PATHS * more, OUTSIDE_PATHS * more)
+            state, sets = balance(more * self.settings.least_rays, power)
         return state, sets, ways
 
     def _change(self, before: Emission, after: Emission) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from grainlight.dust import Opacity
+from grainlight.transfer import exchange
 from grainlight.transfer.solution import LIGHT_SPEED_UM, planck_function
 
 TABLE_COLUMNS, TABLE_TEMPERATURES = 400, 180
@@ -98,13 +99,7 @@ class GridTables:
         warmth: Float[np.ndarray, "species cell"],
     ) -> Float[np.ndarray, "wave cell"]:
         """Power that cells emit at each wavelength."""
-        light = np.zeros((power.shape[1], len(self.extinction)))
-        for s, spectrum in enumerate(self.spectrum):
-            low = np.minimum(warmth[s].astype(int), TABLE_TEMPERATURES - 2)
-            part = (warmth[s] - low)[:, None]
-            mixed = spectrum[low] + part * (spectrum[low + 1] - spectrum[low])
-            light += power[s][:, None] * mixed
-        return light.T
+        return exchange.emitted(power, warmth, self.spectrum)
 
     def mean_escape(
         self, columns: Float[np.ndarray, " ray"]
