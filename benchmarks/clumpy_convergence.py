@@ -54,7 +54,9 @@ VISIBLE = 32.0  # mag at 10 Mpc: three beyond the limits of JWST
 FINER = {
     "splits": (2, 3),
     "layers": 6,
-    "settings": GridSettings(star_rays=60_000, cell_rays=24, paths=8_000),
+    "settings": GridSettings(
+        star_rays=60_000, cell_rays=24, least_rays=120_000, paths=8_000
+    ),
 }
 #: Rays of clumps at will, and of mirrored ones.
 RAYS = {"at will": GridSettings(), "mirrored": MIRRORED}

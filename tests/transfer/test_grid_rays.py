@@ -11,6 +11,7 @@ from grainlight.transfer import (
     transport,
     wavelength_grid,
 )
+from grainlight.transfer.grid_balance import GridBalance, Ways
 from grainlight.transfer.grid_rays import Emission, GridRays
 from grainlight.transfer.grid_scatter import (
     NUM_PARTS,
@@ -55,6 +56,20 @@ def test_rays_of_a_layer_stand_for_all_of_its_light(work):
         np.testing.assert_allclose(weights[thin], 1 / 3, rtol=0.4)
         thick = weights[np.argmax(layers.chord)]
         assert thick.max() > 5 * thick.min()
+
+
+def test_weighed_rays_tell_what_leaves_thick_layers(work):
+    """As many rays from anywhere do; control: without weights."""
+    layers, tables, _, _, emission = work
+    generator = np.random.default_rng(8)
+    anywhere = GridRays(layers, tables, 1e-9)
+    near_walls = GridRays(layers, tables, 1e6)
+    many = [anywhere.record(generator, 60)]
+    few = [near_walls.record(generator, 60)]
+    expected = anywhere.passed(emission, many).sum()
+    assert near_walls.passed(emission, few).sum() == pytest.approx(expected, rel=0.01)
+    alike = [few[0]._replace(weights=np.full_like(few[0].weights, 1 / 60))]
+    assert near_walls.passed(emission, alike).sum() > 1.03 * expected
 
 
 def test_what_is_given_is_gotten(work):
@@ -115,11 +130,13 @@ def test_rays_give_layers_what_is_neither_kept_nor_scattered_nor_escapes(work):
     for warm in np.array_split(np.argsort(emission.power[0]), 4):
         expected = (direct - kept)[:, warm].sum(axis=1)
         np.testing.assert_allclose(gotten[:, warm].sum(axis=1), expected, rtol=0.06)
+    assert direct.sum() > 1.1 * gotten.sum()  # with what layers keep
 
 
 def test_depths_are_those_of_rays_to_their_wall_and_outside(work):
     _, _, rays, sets, emission = work
-    inside, outside = rays.depths(emission, sets)
+    inside, outside, weights = rays.depths(emission, sets)
+    np.testing.assert_allclose(weights.sum(axis=0), 2)
     assert inside.shape == outside.shape == (6, emission.power.shape[1])
     assert np.all((inside > 0) & (inside <= outside * (1 + 1e-9)))
     columns = np.concatenate([one.totals.reshape(-1, 3).T for one in sets])
@@ -150,7 +167,7 @@ def test_shares_of_scattered_light_add_up(work):
     scattering = GridScattering(
         np.random.default_rng(3), OPACITY, star, layers, tables, GridSettings(paths=400)
     )
-    inside, outside = (depths.mean(axis=0) for depths in rays.depths(emission, sets))
+    inside, outside, _ = (depths.mean(axis=0) for depths in rays.depths(emission, sets))
     parts = Parts(even_parts(outside), even_parts(inside))
     found = scattering.emission(tables.emission(*emission), 1.0, parts)
     assert not found.is_nothing
@@ -206,6 +223,59 @@ def test_light_takes_the_same_way_back(work):
 def test_a_wrong_measure_of_the_way_back_is_found_out(work):
     forth, back, _ = scattered_out(work, 6, wrong=1.1)
     assert back.sum() < 0.95 * forth.sum()
+
+
+def balance_of(work, ways):
+    """What layers get and give, and what escapes, for some ways of scattered light."""
+    layers, tables, rays, sets, emission = work
+    mass = OPACITY.mass_fraction[:, None] * layers.mass
+    balance = GridBalance(1.0, layers, mass, rays, tables, GridSettings())
+    gotten, given = balance._exchanged(emission, sets, ways)
+    return gotten, given, balance.escape(emission, sets, ways)
+
+
+def ways_of(work):
+    layers, tables, _, _, emission = work
+    star = np.full(len(OPACITY.wave), emission.power.sum() / len(OPACITY.wave))
+    scattering = GridScattering(
+        np.random.default_rng(3), OPACITY, star, layers, tables, GridSettings(paths=400)
+    )
+    numbers = np.arange(len(layers.mass)) % NUM_PARTS
+    parts, emitted = Parts(numbers, numbers[::-1].copy()), tables.emission(*emission)
+    followed = scattering.emission(emitted, 1.0, parts)
+    escape = scattering.escape(emitted, 1.0, scattering.no_escape())
+    return Ways.of(parts, [followed], [escape])
+
+
+def test_what_is_given_and_not_gotten_escapes(work):
+    """Scattered or not, by either species."""
+    ways = ways_of(work)
+    assert len(ways.waves) > 20
+    assert np.all(ways.back.sum(axis=1) > 0)
+    gotten, given, escaped = balance_of(work, ways)
+    lost = given.sum() - gotten.sum()
+    assert lost == pytest.approx(escaped.sum(), rel=1e-9)
+    # all of the ways carry light
+    for name in ("absorbed", "back", "escape"):
+        without = ways._replace(**{name: 0 * getattr(ways, name)})
+        less = balance_of(work, without)
+        assert abs(less[1].sum() / given.sum() - 1) > 1e-4
+
+
+def test_what_layers_scatter_is_gotten_or_escapes(work):
+    """Followed apart, from layers and from outside, the ways hold all together."""
+    _, _, rays, sets, emission = work
+    ways = ways_of(work)
+    scattered = rays.scattered(emission, sets).sum(axis=0)
+    back = ways.back[ways.parts.classes].sum(axis=1)
+    elsewhere = ways.absorbed.sum(axis=(1, 2))[ways.parts.zones]
+    expected = (scattered * (1 - back) * (1 - elsewhere)).sum()
+    away = balance_of(work, ways)[2].sum() - rays.escaped(emission, sets).sum()
+    assert away == pytest.approx(expected, rel=0.06)
+    # wrong by a tenth it is found out
+    wrong = ways._replace(escape=1.1 * ways.escape)
+    away = balance_of(work, wrong)[2].sum() - rays.escaped(emission, sets).sum()
+    assert away != pytest.approx(expected, rel=0.06)
 
 
 def test_points_of_thick_layers_are_moved_towards_both_walls(work):

@@ -236,15 +236,14 @@ def test_light_that_dust_holds_is_not_lost(monkeypatch):
 def test_few_rays_of_thick_cells_do_not_make_them_warm():
     """Where light leaves from a thin skin alone few rays tell the same as many.
 
-    Rays that begin anywhere in such cells make them too warm.
+    The reference has 256 rays a cell. Where light went one way, from points anywhere in
+    the cells, the mean of these seeds was 225.4 K.
     """
     smooth, grid = make(0.5, 0.3, 80.0, clumps=Clumps(0.06, mirrored=True), inner=0.8)
-    base = GridSettings(star_rays=5_000, cell_rays=4, least_rays=1, paths=400)
-    fine = dataclasses.replace(base, cell_rays=64)
-    few = [solve(smooth, grid, seed, base) for seed in range(4)]
-    many = solve(smooth, grid, 9, fine)
-    warm = np.array([one.dust_temperature for one in few])
-    assert warm.mean() == pytest.approx(many.dust_temperature, rel=0.02)
+    few = GridSettings(star_rays=5_000, cell_rays=4, least_rays=1, paths=400)
+    answers = [solve(smooth, grid, seed, few) for seed in range(4)]
+    warm = np.array([one.dust_temperature for one in answers])
+    assert warm.mean() == pytest.approx(219.7, rel=0.018)
     assert warm.std(ddof=1) < 0.03 * warm.mean()
 
 
@@ -262,7 +261,7 @@ def test_powers_that_were_not_balanced_are_said():
     smooth, grid = make(1.0, 0.007, 10.0, clumps=Clumps(0.3, mirrored=True))
     few = GridSettings(star_rays=5_000, cell_rays=4, paths=200, more=2)
     answer = solve(smooth, grid, 1, few)
-    hasty = solve(smooth, grid, 1, dataclasses.replace(few, max_iterations=3))
+    hasty = solve(smooth, grid, 1, dataclasses.replace(few, max_iterations=2))
     assert answer.is_settled
     assert abs(answer.energy_error) < 1e-3
     assert not hasty.is_settled

@@ -49,10 +49,11 @@ class Exchange(NamedTuple):
 
 
 class Depths(NamedTuple):
-    """Optical depths of rays to the wall of their layer, and to the outside."""
+    """Optical depths of rays to the wall of their layer and to the outside; weights."""
 
     inside: Float[np.ndarray, "ray layer"]
     outside: Float[np.ndarray, "ray layer"]
+    weights: Float[np.ndarray, "ray layer"]
 
 
 class GridRays:
@@ -162,14 +163,15 @@ class GridRays:
         return Depths(
             typical * self._by_layer(sets, walls),
             typical * self._by_layer(sets, [one.totals for one in sets]),
+            self._by_layer(sets, [one.weights for one in sets]),
         )
 
     @staticmethod
     def _by_layer(
-        sets: Sequence[Rays], columns: Sequence[Float[np.ndarray, " every"]]
+        sets: Sequence[Rays], values: Sequence[Float[np.ndarray, " every"]]
     ) -> Float[np.ndarray, "ray layer"]:
         each = [
-            column.reshape(-1, one.per_layer).T
-            for one, column in zip(sets, columns, strict=True)
+            value.reshape(-1, one.per_layer).T
+            for one, value in zip(sets, values, strict=True)
         ]
         return np.concatenate(each)

@@ -79,7 +79,9 @@ class Scattered(NamedTuple):
 class Escape(NamedTuple):
     """Shares of the light of layers that escape after they were scattered.
 
-    Wavelengths that are not known were not followed: their shares are zero.
+    Those of single layers are noisy, and may be larger than what scatters. Wavelengths
+    that are not known were too faint to be followed: their shares are zero, and what
+    layers scatter there stays with them.
     """
 
     shares: Float[np.ndarray, "layer wave"]
@@ -221,17 +223,16 @@ class GridScattering:
             if is_known[group].all():
                 continue
             points, directions, power = self._from_outside(paths)
-            taken = 1 - self._opacity.albedo[group]
             reached, _, _, _ = self._scatter(
                 group,
                 points,
                 directions,
                 np.tile(power, (len(group), 1)),
-                np.diag(taken),
+                np.eye(len(group)),
                 zero,
                 zero - 1,
             )
-            opacity = 4 * math.pi * self._tables.extinction[group] * taken
+            opacity = 4 * math.pi * self._tables.extinction[group]
             shares[:, group] = reached[0].T / np.outer(self._layers.volume, opacity)
             is_known[group] = True
         return Escape(shares, is_known)

@@ -17,16 +17,16 @@ class GridSettings:
 
     Attributes:
         star_rays: Rays of direct starlight.
-        cell_rays: Rays of the emission of every cell, an even number.
-        least_rays: Rays of the emission of all cells, at least: few cells have more.
+        cell_rays: Rays of the emission of every layer at least, an even number.
+        least_rays: Rays of the emission of all layers at least: few layers have more.
         paths: Paths of scattered light for each group of wavelengths.
-        more: How many times more rays and paths there are where dust is thick to its
-            own light: its layers emit more than twice what the star does.
+        more: How many times more of the least rays there are where dust is thick to
+            its own light, its layers emitting more than twice what the star does; half
+            as many times more paths, and twice as many of those that tell what escapes.
         group: Neighbouring wavelengths that share their paths.
         tolerance: Root mean square change of the powers at which iteration ends; times
-            what dust absorbs over what the star emits, if that is more.
-        max_iterations: Most iterations of one balance. Light that is absorbed and
-            emitted hundreds of times before it escapes takes hundreds.
+            what layers give each other over what the star emits, if that is more.
+        max_iterations: Most iterations of one balance; most take tens.
         cell_temperatures: Whether all layers of a cell have one temperature, that of
             what the cell absorbs; each sends out what it absorbs all the same. The
             light then comes from where it was absorbed, as in MOCASSIN.
@@ -44,11 +44,11 @@ class GridSettings:
 
     def __post_init__(self) -> None:
         counts = (self.star_rays, self.cell_rays, self.least_rays)
-        counts += (self.paths, self.more, self.group)
-        if min(counts) < 1 or self.cell_rays % HALVES:
+        counts += (self.paths, self.more, self.group, self.max_iterations)
+        if min(counts) < 1 or self.cell_rays % HALVES or not self.tolerance > 0:
             raise ParameterError(
-                "Expected at least one ray, path and wavelength, and an even number of "
-                f"cell_rays; got {self}."
+                "Expected at least one ray, path, wavelength and iteration, a positive "
+                f"tolerance and an even number of cell_rays; got {self}."
             )
 
 
@@ -69,7 +69,9 @@ class GridSolution:
         optical_depth: Extinction optical depth at 0.55 um, averaged over directions.
         effective_depth: Minus the logarithm of the share of direct light at 0.55 um.
         noise: Standard error of the luminosity density over itself, from two halves.
-        energy_error: Escaping over emitted luminosity, minus one.
+        energy_error: Escaping over emitted luminosity, minus one: what the balance and
+            scattered starlight leave open. Light of the grains that takes wrong ways is
+            not lost, and does not show.
         iterations: Steps of the balance, over all rounds.
         resolution: Relative change of the dust temperature by extrapolation to fine
             cells; zero for the solution of one grid.

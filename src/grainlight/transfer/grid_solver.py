@@ -246,8 +246,12 @@ class _Work:
         power = state.emission.power
         if power.sum() > TRAPPED * self.star.sum():
             more = self.settings.more
-            self.scattering.follow_more(LAYER_PATHS * more, OUTSIDE_PATHS * more)
+            self.scattering.follow_more(
+                max(LAYER_PATHS * more, 1.0), OUTSIDE_PATHS * more
+            )
+            first = state.iterations
             state, sets = balance(more * self.settings.least_rays, power)
+            state = state._replace(iterations=first + state.iterations)
         return state, sets, ways
 
     def _change(self, before: Emission, after: Emission) -> tuple[float, float]:
@@ -261,10 +265,11 @@ class _Work:
 
     def _parts(self, emission: Emission, sets: list[Rays]) -> Parts:
         """Zones and classes of layers."""
-        inside, outside = self.rays.depths(emission, sets)
+        inside, outside, weights = self.rays.depths(emission, sets)
         nearest = outside.min(axis=0)
-        escaping = np.log(np.exp(nearest - outside).mean(axis=0)) - nearest
-        stopped = -np.expm1(-inside).mean(axis=0)
+        left = np.average(np.exp(nearest - outside), axis=0, weights=weights)
+        escaping = np.log(left) - nearest
+        stopped = np.average(-np.expm1(-inside), axis=0, weights=weights)
         return Parts(even_parts(-escaping), even_parts(stopped))
 
 
