@@ -261,11 +261,11 @@ def test_powers_that_were_not_balanced_are_said():
     smooth, grid = make(1.0, 0.007, 10.0, clumps=Clumps(0.3, mirrored=True))
     few = GridSettings(star_rays=5_000, cell_rays=4, paths=200, more=2)
     answer = solve(smooth, grid, 1, few)
-    hasty = solve(smooth, grid, 1, dataclasses.replace(few, max_iterations=2))
+    hasty = solve(smooth, grid, 1, dataclasses.replace(few, max_iterations=1))
     assert answer.is_settled
     assert abs(answer.energy_error) < 1e-3
     assert not hasty.is_settled
-    assert abs(hasty.dust_temperature / answer.dust_temperature - 1) > 0.004
+    assert abs(hasty.dust_temperature / answer.dust_temperature - 1) > 0.1
 
 
 def test_thin_clumps_are_as_warm_as_free_starlight_makes_them():
