@@ -1,8 +1,7 @@
-"""Rays of the emission of grains on a grid: absorbed, scattered, or escaping.
+"""Rays of the emission of grains on a grid: to other layers, scattered, or escaping.
 
 They are recorded once, so that what becomes of the light of all layers is a smooth
-function of their powers. On the way of a ray every part of its light has one fate: the
-three add up to what was emitted.
+function of their powers.
 """
 
 from collections.abc import Sequence
@@ -141,7 +140,12 @@ class GridRays:
         """Emission of layers that escapes without being scattered."""
         return self._ended(emission, sets, self.tables.passed)
 
-    def _ended(self, emission: Emission, sets: Sequence[Rays], table) -> np.ndarray:
+    def _ended(
+        self,
+        emission: Emission,
+        sets: Sequence[Rays],
+        table: Float[np.ndarray, "species temperature column 1"],
+    ) -> Float[np.ndarray, "species layer"]:
         found = [
             exchange.ended(*emission, one.per_layer, one.weights, one.ends, table)
             for one in sets

@@ -148,18 +148,16 @@ class GridScattering:
             deepest: Largest column that it may pass.
         """
         found = self.nothing(1)
-        paths = MANY * self._paths
-        center, zero = np.zeros((paths, 3)), np.zeros(paths, int)
         for group in self._groups:
             most = self._most_scattered(group, deepest)
             if self._star[group].sum() * most < FAINT * self._star.sum():
                 continue
-            few = paths if most > CLOUDED else self._paths
-            power = np.repeat(self._star[group, None] / few, few, axis=1)
-            directions = even_directions(few, self._generator)
-            parts = Parts(zero[:few], zero[:few])
+            paths = self._paths * (MANY if most > CLOUDED else 1)
+            center, zero = np.zeros((paths, 3)), np.zeros(paths, int)
+            power = np.repeat(self._star[group, None] / paths, paths, axis=1)
+            directions = even_directions(paths, self._generator)
             self._follow(
-                found, group, center[:few], directions, power, parts, zero[:few] - 1
+                found, group, center, directions, power, Parts(zero, zero), zero - 1
             )
         return found
 

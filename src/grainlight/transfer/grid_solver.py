@@ -196,11 +196,13 @@ class _Work:
 
         The last ways are those of both halves.
         """
-        state, sets, ways = self._without_scattering(fixed)
-        parts = self._parts(state.emission, sets)
-        deep = float(np.quantile(np.concatenate([one.totals for one in sets]), 0.9))
+        nowhere = np.zeros(len(self.layers.mass), int)
         followed = [self.scattering.nothing(NUM_PARTS)] * HALVES
         escape = [self.scattering.no_escape()] * HALVES
+        ways = _ways(Parts(nowhere, nowhere), followed, escape)
+        state, sets = self._without_scattering(fixed, ways[HALVES])
+        parts = self._parts(state.emission, sets)
+        deep = float(np.quantile(np.concatenate([one.totals for one in sets]), 0.9))
         iterations, light, is_steady, is_settled = state.iterations, 0.0, False, False
         for _ in range(MOST_ROUNDS):
             emitted = self.tables.emission(*state.emission)
@@ -227,20 +229,15 @@ class _Work:
         return Balance(state.emission, iterations, is_settled), sets, ways
 
     def _without_scattering(
-        self, fixed: Float[np.ndarray, "species layer"]
-    ) -> tuple[Balance, list[Rays], list[Ways]]:
-        """The balance without scattered emission: rays of the halves, ways of none."""
-        num_layers = len(self.layers.mass)
-        nowhere = np.zeros(num_layers, int)
-        followed = [self.scattering.nothing(NUM_PARTS)] * HALVES
-        escape = [self.scattering.no_escape()] * HALVES
-        ways = _ways(Parts(nowhere, nowhere), followed, escape)
+        self, fixed: Float[np.ndarray, "species layer"], nowhere: Ways
+    ) -> tuple[Balance, list[Rays]]:
+        """The balance without scattered emission, and the rays of the halves."""
 
         def balance(least, start):
-            each = math.ceil(least / (HALVES * num_layers))
+            each = math.ceil(least / (HALVES * len(self.layers.mass)))
             per_layer = max(self.settings.cell_rays // HALVES, each)
             sets = [self.rays.record(self.generator, per_layer) for _ in range(HALVES)]
-            return self.balance.solve(fixed, sets, ways[HALVES], start), sets
+            return self.balance.solve(fixed, sets, nowhere, start), sets
 
         state, sets = balance(self.settings.least_rays, None)
         power = state.emission.power
@@ -252,7 +249,7 @@ class _Work:
             first = state.iterations
             state, sets = balance(more * self.settings.least_rays, power)
             state = state._replace(iterations=first + state.iterations)
-        return state, sets, ways
+        return state, sets
 
     def _change(self, before: Emission, after: Emission) -> tuple[float, float]:
         """Relative changes of the power of all layers, and of their temperature."""
