@@ -1,7 +1,10 @@
 """Clumpy shells at rising resolution: how far what is shipped is from the limit.
 
     python benchmarks/clumpy_convergence.py [--rows 40] [--seed 12] [--figure FILE.png]
-        [--deeper DEPTH | --noise]
+        [--json FILE] [--deeper DEPTH | --noise]
+
+The whole takes two hours of one core. With `--json` finished shells are kept in that
+file, and the same command goes on from it.
 
 1. The same clumps with cells split in one to four parts, with and without layers behind
    lit faces, and extrapolated: dust temperature and bands over the finest answer, and
@@ -24,6 +27,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -55,7 +59,7 @@ FINER = {
     "splits": (2, 3),
     "layers": 6,
     "settings": GridSettings(
-        star_rays=60_000, cell_rays=24, least_rays=120_000, paths=8_000
+        star_rays=60_000, cell_rays=24, least_rays=120_000, paths=8_000, more=16
     ),
 }
 #: Rays of clumps at will, and of mirrored ones.
@@ -71,6 +75,34 @@ class Solved:
     temperature: float
     magnitude: np.ndarray
     seconds: float
+
+
+class Kept:
+    """Rows of finished shells, in a file if one is given."""
+
+    def __init__(self, path: Path | None, stated: dict) -> None:
+        self._path, self._stated = path, stated
+        self.results: dict[str, dict[str, list[dict]]] = {}
+        if path is not None and path.exists():
+            found = json.loads(path.read_text())
+            if found["stated"] != stated:
+                raise SystemExit(
+                    f"Expected results of the same settings in {path}; got those of "
+                    f"{found['stated']}. Name another file."
+                )
+            self.results = found["results"]
+
+    def rows(self, part: str, number: int, make: Callable[[], list[dict]]) -> list:
+        """The rows of one shell, made if they are not there."""
+        shells = self.results.setdefault(part, {})
+        if str(number) not in shells:
+            shells[str(number)] = make()
+            if self._path is not None:
+                aside = self._path.with_suffix(".part")
+                kept = {"stated": self._stated, "results": self.results}
+                aside.write_text(json.dumps(kept, indent=1) + "\n")
+                aside.replace(self._path)
+        return shells[str(number)]
 
 
 def shell_of(theta: np.ndarray) -> Shell:
@@ -110,54 +142,62 @@ def off(answer: Solved, limit: Solved, bands: np.ndarray) -> tuple[float, np.nda
     return warmer, 100 * np.expm1(np.clip(change, -3, 3))
 
 
-def resolution_table(generator: np.random.Generator) -> list[dict]:
+def resolution_table(generator: np.random.Generator, kept: Kept) -> list[dict]:
     """Print three shells at rising resolution."""
     print("1. Over the finest answer [%]: temperature, bands (median, worst); seconds")
     rows = []
-    for depth, filling in RISING:
-        theta = np.array([1e-4, 0.1, 0.5, 1e5, 6000.0, 1e16])
-        theta[0] *= depth / shell_of(theta).optical_depth(0.55)
-        shell, clumps = shell_of(theta), Clumps(filling, mirrored=True)
-        seed = int(generator.integers(1000))
-        limit = measure(solve_clumpy, shell, clumps, seed, **FINER)
-        places, _ = np.random.SeedSequence(seed).spawn(2)
-        grid = shell_density(
-            np.random.default_rng(places),
-            shell.dust_mass,
-            shell.outer_radius,
-            clumps=clumps,
-        )
-        column = grid.density.max() * grid.width
-        thick = float(np.interp(0.4, shell.opacity.wave, shell.opacity.extinction))
-        for layers in (1, 4, 6):
-            for split in (1, 2, 3, 4) if layers == 1 else (1, 2, 3):
-                fine = grid.refined(split)
-                if layers > 1:
-                    fine = fine.layered(layers, 0.3 * split / (thick * column))
-                rays = replace(MIRRORED, star_rays=MIRRORED.star_rays * split**2)
-                found = measure(at_cells, shell, fine, seed, rays)
-                rows.append(_line(f"{layers} layers, 1/{split}", depth, found, limit))
-        for layers in (1, 4):
-            found = measure(solve_clumpy, shell, clumps, seed, layers=layers)
-            rows.append(_line(f"{layers} layers, limit", depth, found, limit))
+    for number, (depth, filling) in enumerate(RISING):
+        rise = partial(rising, depth, filling, int(generator.integers(1000)))
+        found = kept.rows("resolution", number, rise)
+        for row in found:
+            print(
+                f"tau {depth:5g} {row['name']:18} {row['temperature']:6.2f} "
+                f"{row['median']:6.2f} {row['worst']:6.1f} {row['seconds']:6.2f} s",
+                flush=True,
+            )
+        rows += found
     return rows
 
 
-def _line(name: str, depth: float, found: Solved, limit: Solved) -> dict:
+def rising(depth: float, filling: float, seed: int) -> list[dict]:
+    """One shell at rising resolution."""
+    theta = np.array([1e-4, 0.1, 0.5, 1e5, 6000.0, 1e16])
+    theta[0] *= depth / shell_of(theta).optical_depth(0.55)
+    shell, clumps = shell_of(theta), Clumps(filling, mirrored=True)
+    limit = measure(solve_clumpy, shell, clumps, seed, **FINER)
+    places, _ = np.random.SeedSequence(seed).spawn(2)
+    grid = shell_density(
+        np.random.default_rng(places),
+        shell.dust_mass,
+        shell.outer_radius,
+        clumps=clumps,
+    )
+    column = grid.density.max() * grid.width
+    thick = float(np.interp(0.4, shell.opacity.wave, shell.opacity.extinction))
+    rows = []
+    for layers in (1, 4, 6):
+        for split in (1, 2, 3, 4) if layers == 1 else (1, 2, 3):
+            fine = grid.refined(split)
+            if layers > 1:
+                fine = fine.layered(layers, 0.3 * split / (thick * column))
+            rays = replace(MIRRORED, star_rays=MIRRORED.star_rays * split**2)
+            found = measure(at_cells, shell, fine, seed, rays)
+            rows.append(_row(f"{layers} layers, 1/{split}", depth, found, limit))
+    for layers in (1, 4):
+        found = measure(solve_clumpy, shell, clumps, seed, layers=layers)
+        rows.append(_row(f"{layers} layers, limit", depth, found, limit))
+    return rows
+
+
+def _row(name: str, depth: float, found: Solved, limit: Solved) -> dict:
     bands = limit.magnitude < FAINT
     warmer, change = off(found, limit, bands)
-    median, worst = np.median(np.abs(change)), np.abs(change).max()
-    print(
-        f"tau {depth:5g} {name:18} {warmer:6.2f} {median:6.2f} {worst:6.1f} "
-        f"{found.seconds:6.2f} s",
-        flush=True,
-    )
     return {
         "depth": depth,
         "name": name,
         "temperature": warmer,
-        "median": float(median),
-        "worst": float(worst),
+        "median": float(np.median(np.abs(change))),
+        "worst": float(np.abs(change).max()),
         "seconds": found.seconds,
     }
 
@@ -171,37 +211,48 @@ def draw_random(
 
 
 def random_table(
-    generator: np.random.Generator, num: int, deeper: float = 0.0
+    generator: np.random.Generator, num: int, kept: Kept, deeper: float = 0.0
 ) -> list[dict]:
     """Print how far random shells, of a depth or more, are from finer answers."""
     print("\n2. Random shells: shipped over finer [%], seconds of both")
     rows = []
     draws, shares = draw_random(generator, num)
     for number, (theta, share) in enumerate(zip(draws, shares, strict=True)):
-        shell, clumps = shell_of(theta), Clumps(share, mirrored=True)
-        if shell.optical_depth(0.55) < deeper:
+        if shell_of(theta).optical_depth(0.55) < deeper:
             continue
-        limit = measure(solve_clumpy, shell, clumps, number, **FINER)
-        for rays, settings in RAYS.items():
-            found = measure(solve_clumpy, shell, clumps, number, settings=settings)
-            row = {
-                "rays": rays,
-                "depth": shell.optical_depth(0.55),
-                "filling": float(share),
-                "finer_seconds": limit.seconds,
-                **compared(found, limit, seen(theta, limit)),
-            }
+        against = partial(against_finer, theta, float(share), number)
+        found = kept.rows("random", number, against)
+        for row in found:
             print(
-                f"{rays:9} tau {row['depth']:8.3f} fill {share:.3f} T "
+                f"{row['rays']:9} tau {row['depth']:8.3f} fill {row['filling']:.3f} T "
                 f"{row['temperature']:6.2f} bands {row['median']:6.2f} "
-                f"{row['worst']:7.2f} {found.seconds:6.2f} {limit.seconds:6.1f}",
+                f"{row['worst']:7.2f} {row['seconds']:6.2f} "
+                f"{row['finer_seconds']:6.1f}",
                 flush=True,
             )
-            rows.append(row)
+        rows += found
     for rays in RAYS:
         print(f"with the rays of clumps {rays}")
         summary([row for row in rows if row["rays"] == rays])
         summary([row for row in rows if row["rays"] == rays], VISIBLE)
+    return rows
+
+
+def against_finer(theta: np.ndarray, share: float, number: int) -> list[dict]:
+    """What is shipped for one shell, beside a solution with finer cells."""
+    shell, clumps = shell_of(theta), Clumps(share, mirrored=True)
+    limit = measure(solve_clumpy, shell, clumps, number, **FINER)
+    rows = []
+    for rays, settings in RAYS.items():
+        found = measure(solve_clumpy, shell, clumps, number, settings=settings)
+        row = {
+            "rays": rays,
+            "depth": shell.optical_depth(0.55),
+            "filling": share,
+            "finer_seconds": limit.seconds,
+            **compared(found, limit, seen(theta, limit)),
+        }
+        rows.append(row)
     return rows
 
 
@@ -241,22 +292,34 @@ def summary(rows: list[dict], faintest: float = np.inf) -> None:
         )
 
 
-def noise_table(generator: np.random.Generator, num: int) -> list[dict]:
+def noise_table(generator: np.random.Generator, num: int, kept: Kept) -> list[dict]:
     """Print the noise of the shipped answers."""
     print("\n3. Noise of the shipped answers: T [%], bands (median, worst) [mag],")
     print(f"   worst of those brighter than {VISIBLE:g} mag at 10 Mpc; seconds of one")
     draws = named_prior("thesis2023").sample(generator, num)
     shares = generator.uniform(0.05, LARGEST_FILLING, num)
     places = generator.integers(1000, size=num)
-    return [
-        noise(theta, float(share), int(place), rays)
-        for theta, share, place in zip(draws, shares, places, strict=True)
-        for rays in RAYS
-    ]
+    rows = []
+    for number, one in enumerate(zip(draws, shares, places, strict=True)):
+        found = kept.rows("noise", number, partial(noise, *one))
+        for row in found:
+            print(
+                f"{row['rays']:9} tau {row['depth']:8.3f} T {row['temperature']:5.2f} "
+                f"bands {row['median']:.4f} {row['worst']:.4f} {row['visible']:.4f} "
+                f"{row['seconds']:6.2f}",
+                flush=True,
+            )
+        rows += found
+    return rows
 
 
-def noise(theta: np.ndarray, share: float, places: int, rays: str) -> dict:
-    """Print the scatter of one shell over five seeds of the paths."""
+def noise(theta: np.ndarray, share: float, places: int) -> list[dict]:
+    """The scatter of one shell over five seeds of the paths, with both sets of rays."""
+    return [scatter_of(theta, share, places, rays) for rays in RAYS]
+
+
+def scatter_of(theta: np.ndarray, share: float, places: int, rays: str) -> dict:
+    """The scatter of one shell over five seeds of the paths."""
     shell = shell_of(theta)
     grid = shell_density(
         np.random.default_rng(places),
@@ -269,7 +332,7 @@ def noise(theta: np.ndarray, share: float, places: int, rays: str) -> dict:
     every = np.std([one.magnitude for one in found], axis=0, ddof=1)
     spread = every[bands] if bands.any() else np.zeros(1)
     warm = [one.temperature for one in found]
-    row = {
+    return {
         "rays": rays,
         "depth": shell.optical_depth(0.55),
         "temperature": 100 * float(np.std(warm, ddof=1) / np.mean(warm)),
@@ -278,13 +341,6 @@ def noise(theta: np.ndarray, share: float, places: int, rays: str) -> dict:
         "visible": float(every[found[0].magnitude < VISIBLE].max(initial=0)),
         "seconds": found[-1].seconds,
     }
-    print(
-        f"{rays:9} tau {row['depth']:8.3f} T {row['temperature']:5.2f} bands "
-        f"{row['median']:.4f} {row['worst']:.4f} {row['visible']:.4f} "
-        f"{row['seconds']:6.2f}",
-        flush=True,
-    )
-    return row
 
 
 def figure(rows: list[dict], path: Path) -> None:
@@ -338,30 +394,33 @@ def main() -> None:
     )
     parser.add_argument("--noise", action="store_true", help="part 3 alone")
     parser.add_argument("--figure", type=Path)
-    parser.add_argument("--json", type=Path, help="file for the results")
+    parser.add_argument("--json", type=Path, help="file for the results, to go on from")
     given = parser.parse_args()
     is_part = given.noise or given.deeper is not None
     if is_part and given.figure:
         parser.error("the figure is of part 1, which --deeper and --noise leave out")
     generator = np.random.default_rng(given.seed)
+    stated = {
+        "seed": given.seed,
+        "rows": given.rows,
+        "noise_rows": given.noise_rows,
+        "rays": str((RAYS, FINER)),
+    }
+    kept = Kept(given.json, stated)
     if is_part:
         for _ in RISING:  # the seeds of part 1
             generator.integers(1000)
     if given.noise:
         draw_random(generator, given.rows)  # the shells of part 2
-        results = {"noise": noise_table(generator, given.noise_rows)}
+        noise_table(generator, given.noise_rows, kept)
     elif given.deeper is not None:
-        results = {"random": random_table(generator, given.rows, given.deeper)}
+        random_table(generator, given.rows, kept, given.deeper)
     else:
-        results = {
-            "resolution": resolution_table(generator),
-            "random": random_table(generator, given.rows),
-            "noise": noise_table(generator, given.noise_rows),
-        }
-    if given.figure:
-        figure(results["resolution"], given.figure)
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1) + "\n")
+        rows = resolution_table(generator, kept)
+        if given.figure:
+            figure(rows, given.figure)
+        random_table(generator, given.rows, kept)
+        noise_table(generator, given.noise_rows, kept)
 
 
 if __name__ == "__main__":

@@ -287,6 +287,7 @@ def invent(folder, num_parents, *, shard_size=50, clumps=0.0, seed=1):
             optical_depth=10 * theta[:, 0],
             energy_error=np.zeros(num),
             resolution=np.zeros(num),
+            is_settled=np.ones(num, bool),
         )
         extra = {"clump_filling_factor": drawn.filling_factor} if clumps else {}
         write_shard(folder, recipe, shard, spectra, drawn.prior, **extra)

@@ -197,6 +197,7 @@ def test_shells_with_clumps_have_their_filling_factor(tmp_path):
     assert len(np.unique(share)) == 2
     assert np.all((share > 0) & (share < 0.4))
     assert np.all(np.isfinite([one["resolution"].to_numpy() for one in tables]))
+    assert all(one["is_settled"].to_numpy(zero_copy_only=False).all() for one in tables)
     # parameters are those of smooth shells of the same seed, the light is not
     smooth = Recipe(2, seed=5, shard_size=1)
     np.testing.assert_array_equal(

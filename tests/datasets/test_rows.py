@@ -1,12 +1,15 @@
 """Shells listed in a table: units, missing columns, simulated magnitudes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from grainlight.core import FileFormatError, ParameterError, UnitError
 from grainlight.datasets import read_rows, simulate_rows
 from grainlight.photometry import jwst_filters
-from grainlight.simulators import SHELL_PARAMETERS, ShellSimulator
+from grainlight.simulators import SHELL_PARAMETERS, ShellSimulator, shell
+from grainlight.transfer import solve_clumpy
 
 NAMES = ",".join(SHELL_PARAMETERS.names)
 ROW = "1e-4,0.1,0.5,1e5,6000,1e17"
@@ -65,10 +68,23 @@ def test_rows_with_clumps_are_simulated_with_them(tmp_path):
     assert seen == [(1, 2), (2, 2)]
     assert answer["resolution"][0] == 0
     assert answer["resolution"][1] != 0
+    assert np.all(answer["is_settled"])
     # light gets out between the clumps, which stay cool
     assert answer["dust_temperature"][1] < answer["dust_temperature"][0]
     band = "JWST/MIRI.F770W"
     assert answer[band][1] > answer[band][0] + 0.1
+
+
+def test_a_shell_that_has_not_settled_is_said(tmp_path, monkeypatch):
+    def early(*given, **options):
+        return replace(solve_clumpy(*given, **options), is_settled=False)
+
+    monkeypatch.setattr(shell, "solve_clumpy", early)
+    text = f"{NAMES},clump_filling_factor\n{ROW},0\n{ROW},0.2\n"
+    table, theta = read_rows(write(tmp_path, text))
+    simulator = ShellSimulator(clumps_mirrored=True)
+    answer, _ = simulate_rows(table, theta, simulator, jwst_filters())
+    assert list(answer["is_settled"]) == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from grainlight.dust import mixture_opacity
 from grainlight.transfer import (
     Clumps,
     GridSettings,
+    recording,
     shell_density,
-    transport,
     wavelength_grid,
 )
 from grainlight.transfer.grid_balance import GridBalance, Ways
@@ -289,7 +289,7 @@ def test_points_of_thick_layers_are_moved_towards_both_walls(work):
     directions = np.tile([1.0, 0.0, 0.0], (num, 1))
     moved = points.copy()
     opacity = 30 / layers.chord[deep]
-    weights = transport.toward_walls(
+    weights = recording.toward_walls(
         generator.random(num), moved, directions, opacity, layers.cells
     )
     assert weights.mean() == pytest.approx(1, abs=0.05)

@@ -91,6 +91,7 @@ def make_shard(folder: Path, recipe: Recipe, shard: int) -> int:
     if recipe.largest_filling_factor > 0:
         extra["clump_filling_factor"] = drawn.filling_factor
         extra["resolution"] = spectra.resolution
+        extra["is_settled"] = spectra.is_settled
     write_shard(folder, recipe, shard, spectra, drawn.prior, **extra)
     return len(drawn.theta)
 

@@ -105,6 +105,7 @@ def run_spectra(places: Sequence[Path]) -> ShellSpectra:
         optical_depth=np.array([run.optical_depth for run in runs]),
         energy_error=np.array([run.energy - 1 for run in runs]),
         resolution=np.zeros(len(runs)),
+        is_settled=np.ones(len(runs), bool),
     )
 
 

@@ -201,8 +201,9 @@ def _answer(table: Table, spectra: ShellSpectra) -> Table:
     answer["sublimated"] = spectra.sublimated
     answer["optical_depth"] = spectra.optical_depth
     answer["energy_error"] = spectra.energy_error
-    if np.any(spectra.resolution != 0):
+    if np.any(spectra.resolution != 0) or not spectra.is_settled.all():
         answer["resolution"] = spectra.resolution
+        answer["is_settled"] = spectra.is_settled
     answer.meta["magnitudes"] = (
         "AB, at the distance [Mpc] and redshift of the row, else at 10 Mpc and 0"
     )

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from grainlight.core import ParameterError, Parameters
 from grainlight.dust import SPECIES, GrainSizes, Opacity, mixture_opacity
@@ -97,6 +97,8 @@ class ShellSpectra(NamedTuple):
         energy_error: Escaping over emitted luminosity, minus one.
         resolution: Relative change of the dust temperature by extrapolation to fine
             cells, for shells with clumps; zero for others.
+        is_settled: Whether the balance of a shell with clumps ended within its steps,
+            and its scattered light within its rounds; true for others.
     """
 
     theta: Float[np.ndarray, "object param"]
@@ -109,6 +111,7 @@ class ShellSpectra(NamedTuple):
     optical_depth: Float[np.ndarray, " object"]
     energy_error: Float[np.ndarray, " object"]
     resolution: Float[np.ndarray, " object"]
+    is_settled: Bool[np.ndarray, " object"]
 
 
 @dataclass(frozen=True)
@@ -227,20 +230,14 @@ class ShellSimulator:
     ) -> tuple:
         mass, _, _, luminosity, temperature, radius = (float(v) for v in theta)
         opacity = self.opacity(theta)
-        shell = Shell(
-            luminosity=luminosity,
-            source_temperature=temperature,
-            dust_mass=mass,
-            outer_radius=radius,
-            opacity=opacity,
-            geometry=ShellGeometry(self.inner),
-        )
+        geometry = ShellGeometry(self.inner)
+        shell = Shell(luminosity, temperature, mass, radius, opacity, geometry)
         clumps = Clumps(
             filling, self.clump_edge, self.clump_contrast, self.clumps_mirrored
         )
         if filling in (0.0, 1.0):
             answer = solve_shell(shell, remove_sublimated=self.remove_sublimated)
-            left, resolution = answer.remaining, 0.0
+            left, resolution, is_settled = answer.remaining, 0.0, True
         elif self.remove_sublimated:
             raise ParameterError(
                 "Expected smooth shells where sublimated grains are removed; got a "
@@ -250,6 +247,7 @@ class ShellSimulator:
             own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
             answer = solve_clumpy(shell, clumps, own)
             left, resolution = np.ones(len(opacity.names)), answer.resolution
+            is_settled = answer.is_settled
         tiny = 10**FAINTEST
         return (
             np.log10(np.maximum(answer.luminosity, tiny)).astype(np.float32),
@@ -260,6 +258,7 @@ class ShellSimulator:
             answer.optical_depth,
             answer.energy_error,
             resolution,
+            is_settled,
         )
 
 

@@ -1,11 +1,18 @@
 """What becomes of the light of cells along recorded rays: compiled inner loops.
 
-The rays are those of `transport.record_rays`; tables are told by temperature and column
+The rays are those of `recording.record_rays`; tables are told by temperature and column
 (see `GridTables`).
 """
 
 import numba as nb
 import numpy as np
+
+
+@nb.njit(cache=True, nogil=True)
+def _node(place, last):
+    """The node of a table before a place, and the part of the way to the next one."""
+    node = min(int(place), last)
+    return node, place - node
 
 
 @nb.njit(cache=True, nogil=True)
@@ -54,17 +61,14 @@ def exchange(power, warmth, mass, per_cell, weights, first, cells, places, table
             was_near, was_part = 0, 0.0
             for n in range(first[ray], first[ray + 1]):
                 other = cells[n]
-                near = min(int(places[n]), longest)
-                part = places[n] - near
+                near, part = _node(places[n], longest)
                 share = weights[ray]
                 if other != cell:
                     share *= mass[other] / (mass[cell] + mass[other])
                 back = share * mass[cell] / mass[other]
                 for s in range(num_species):
-                    low = min(int(warmth[s, cell]), warmest)
-                    mix = warmth[s, cell] - low
-                    low_there = min(int(warmth[s, other]), warmest)
-                    mix_there = warmth[s, other] - low_there
+                    low, mix = _node(warmth[s, cell], warmest)
+                    low_there, mix_there = _node(warmth[s, other], warmest)
                     for t in range(num_species):
                         passed = _share(table, s, low, mix, near, part, t)
                         sent = share * power[s, cell] * (passed - before[s, t])
@@ -105,11 +109,9 @@ def ended(power, warmth, per_cell, weights, ends, table):
     found = np.zeros((num_species, num_cells))
     for s in range(num_species):
         for cell in range(num_cells):
-            low = min(int(warmth[s, cell]), warmest)
-            mix = warmth[s, cell] - low
+            low, mix = _node(warmth[s, cell], warmest)
             for ray in range(cell * per_cell, (cell + 1) * per_cell):
-                near = min(int(ends[ray]), longest)
-                part = ends[ray] - near
+                near, part = _node(ends[ray], longest)
                 share = _share(table, s, low, mix, near, part, 0)
                 found[s, cell] += power[s, cell] * share * weights[ray]
     return found
@@ -131,8 +133,7 @@ def emitted(power, warmth, spectrum):
         for w in range(num_wave):
             column = spectrum[s, :, w].copy()
             for cell in range(num_cells):
-                low = min(int(warmth[s, cell]), warmest)
-                mix = warmth[s, cell] - low
+                low, mix = _node(warmth[s, cell], warmest)
                 mixed = column[low] + mix * (column[low + 1] - column[low])
                 light[w, cell] += power[s, cell] * mixed
     return light
@@ -157,8 +158,7 @@ def leave(power, warmth, spectrum, waves, shares):
     found, light = np.zeros((num_species, num_cells)), np.zeros(spectrum.shape[2])
     for s in range(num_species):
         for cell in range(num_cells):
-            low = min(int(warmth[s, cell]), warmest)
-            mix = warmth[s, cell] - low
+            low, mix = _node(warmth[s, cell], warmest)
             for n in range(len(waves)):
                 w = waves[n]
                 cool, hot = spectrum[s, low, w], spectrum[s, low + 1, w]

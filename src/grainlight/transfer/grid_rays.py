@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from grainlight.transfer import exchange, transport
+from grainlight.transfer import exchange, recording
 from grainlight.transfer.grid_tables import GridTables
 from grainlight.transfer.layers import CellLayers, even_points
 
@@ -83,7 +83,7 @@ class GridRays:
         weights = np.empty(num_rays)
         while True:
             cells, places = np.empty(room, np.int32), np.empty(room)
-            found = transport.record_rays(
+            found = recording.record_rays(
                 generator,
                 points,
                 draws,

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from grainlight.dust import Opacity
-from grainlight.transfer import transport
+from grainlight.transfer import recording, transport
 from grainlight.transfer.grid_solution import HALVES, GridSettings
 from grainlight.transfer.grid_tables import GridTables
 from grainlight.transfer.layers import CellLayers, even_directions
@@ -183,7 +183,7 @@ class GridScattering:
             )
             directions = self._generator.normal(size=(paths, 3))
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            weights = transport.toward_walls(
+            weights = recording.toward_walls(
                 self._generator.permutation(ticks),
                 points,
                 directions,

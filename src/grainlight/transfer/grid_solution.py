@@ -36,7 +36,7 @@ class GridSettings:
     cell_rays: int = 12
     least_rays: int = 60_000
     paths: int = 4_000
-    more: int = 16
+    more: int = 24
     group: int = 6
     tolerance: float = 2e-4
     max_iterations: int = 400

@@ -6,6 +6,7 @@ References:
     Amanatides & Woo (1987), Eurographics 87, 3 (steps through a grid).
 """
 
+import math
 from typing import NamedTuple
 
 import numba as nb
@@ -159,3 +160,9 @@ def trace(point, direction, grid, cells, columns, target, most=FAR):
 def room_for(grid):
     """Room for the layers on any ray."""
     return 4 * grid.number.shape[0] * (2 * len(grid.depth) + 1)
+
+
+@nb.njit(cache=True, nogil=True)
+def place_in_table(column, unit, step):
+    """Place of a column in a table: `unit * (exp(step * place) - 1)` are its nodes."""
+    return math.log1p(column / unit) / step

@@ -20,18 +20,11 @@ import math
 import numba as nb
 import numpy as np
 
-from grainlight.transfer.tracing import room_for, trace
+from grainlight.transfer.tracing import place_in_table, room_for, trace
 
 FORWARD = 1e-3  # a mean cosine below it is isotropic
 MOST_SCATTERINGS = 300
 DARK = 1e-7  # share of a path's light that is not followed any farther
-THINNEST = 1e-6  # depth of a layer, below which all are alike
-
-
-@nb.njit(cache=True, nogil=True)
-def _place(column, unit, step):
-    """Place of a column in a table: `unit * (exp(step * place) - 1)` are its nodes."""
-    return math.log1p(column / unit) / step
 
 
 @nb.njit(cache=True, nogil=True)
@@ -41,7 +34,7 @@ def absorb_starlight(directions, grid, unit, step, table):
     Args:
         directions: Unit vectors of equal solid angles, (ray, 3).
         grid: The cells.
-        unit: Of the columns of the table, see `_place`.
+        unit: Of the columns of the table, see `tracing.place_in_table`.
         step: See `unit`.
         table: Power absorbed by each species on the way to a column, (species, column).
 
@@ -61,7 +54,7 @@ def absorb_starlight(directions, grid, unit, step, table):
         passed, low, part = 0.0, 0, 0.0
         for n in range(count):
             passed += columns[n]
-            place = _place(passed, unit, step)
+            place = place_in_table(passed, unit, step)
             low_end = min(int(place), size - 2)
             part_end = place - low_end
             for s in range(table.shape[0]):
@@ -98,6 +91,81 @@ def _turn(generator, direction, mu):
         direction[2] = -u * across + z * mu
     size = math.sqrt(direction[0] ** 2 + direction[1] ** 2 + direction[2] ** 2)
     direction /= size
+
+
+@nb.njit(cache=True, nogil=True)
+def _weigh(generator, log_light, log_draw, boost, lowest, weight):
+    """Weights of a path at all its wavelengths; its boost, zero where it is ended.
+
+    The light of each wavelength over the mean density with which the path was drawn
+    for all of them (the balance heuristic). Those of a faint path are raised to
+    `lowest`, or it is ended, at random.
+    """
+    top = np.max(log_draw)
+    mean = np.mean(np.exp(log_draw - top))
+    weight[:] = boost * np.exp(log_light - top) / mean
+    largest = np.max(weight)
+    if largest < lowest:
+        if generator.random() * lowest > largest:
+            return 0.0
+        boost *= lowest / largest
+        weight *= lowest / largest
+    return boost
+
+
+@nb.njit(cache=True, nogil=True)
+def _deposit(
+    path,
+    weight,
+    left,
+    count,
+    cells,
+    columns,
+    opacity,
+    share,
+    origin,
+    absorbed,
+    back,
+    whole,
+):
+    """Add what cells on a ray absorb of the light of a path.
+
+    What is left of each wavelength at the end is written to `left`. The layer that the
+    light comes from has its part in `back`.
+    """
+    left[:] = 1.0
+    passed, most = 0.0, 1.0
+    for n in range(count):
+        if most < DARK:
+            break
+        passed, most = passed + columns[n], 0.0
+        for w in range(len(opacity)):
+            after = math.exp(-opacity[w] * passed)
+            stopped = weight[w] * (left[w] - after)
+            left[w] = after
+            most = max(most, after)
+            for s in range(len(share)):
+                taken = stopped * share[s, w]
+                whole[path] += taken
+                if cells[n] == origin:
+                    back[path, s] += taken
+                else:
+                    absorbed[s, cells[n]] += taken
+
+
+@nb.njit(cache=True, nogil=True)
+def _turned(mu, here, total, opacity, albedo, cosine, log_light, log_draw):
+    """Count a scattering by an angle, at a column, in the light and in the draw.
+
+    The draw is forced to lie on the ray, whose column is `total`; the light is not.
+    """
+    for w in range(len(opacity)):
+        squared = cosine[w] ** 2
+        phase = math.log(1 - squared)
+        phase -= 1.5 * math.log(1 + squared - 2 * cosine[w] * mu)
+        chance = math.log(opacity[w]) - opacity[w] * here + phase
+        log_light[w] += chance + math.log(albedo[w] + 1e-300)
+        log_draw[w] += chance - math.log(-math.expm1(-opacity[w] * total))
 
 
 @nb.njit(cache=True, nogil=True)
@@ -149,7 +217,7 @@ def scatter(
     cells = np.empty(room_for(grid), np.int64)
     columns = np.empty(room_for(grid))
     log_light, log_draw = np.empty(num_wave), np.empty(num_wave)
-    weight, before = np.empty(num_wave), np.empty(num_wave)
+    weight, left = np.empty(num_wave), np.empty(num_wave)
     point, direction = np.empty(3), np.empty(3)
     for path in range(len(points)):
         point[:], direction[:] = points[path], directions[path]
@@ -158,36 +226,26 @@ def scatter(
         for order in range(MOST_SCATTERINGS):
             count, total, _ = trace(point, direction, grid, cells, columns, -1.0)
             if order > 0:
-                top = np.max(log_draw)
-                mean = np.mean(np.exp(log_draw - top))
-                weight[:] = boost * np.exp(log_light - top) / mean
-                largest = np.max(weight)
-                if largest < lowest:
-                    if generator.random() * lowest > largest:
-                        break
-                    boost *= lowest / largest
-                    weight *= lowest / largest
+                boost = _weigh(generator, log_light, log_draw, boost, lowest, weight)
+                if boost == 0:
+                    break
                 weight *= power[:, path]
-                before[:] = 1.0
-                passed, left = 0.0, 1.0
-                for n in range(count):
-                    if left < DARK:
-                        break
-                    passed, left = passed + columns[n], 0.0
-                    for w in range(num_wave):
-                        after = math.exp(-opacity[w] * passed)
-                        stopped = weight[w] * (before[w] - after)
-                        before[w] = after
-                        left = max(left, after)
-                        for s in range(num_species):
-                            taken = stopped * share[s, w]
-                            whole[path] += taken
-                            if cells[n] == origins[path]:
-                                back[path, s] += taken
-                            else:
-                                absorbed[zone, s, cells[n]] += taken
-                escaped[zone] += weight * before
-                whole[path] += np.sum(weight * before)
+                _deposit(
+                    path,
+                    weight,
+                    left,
+                    count,
+                    cells,
+                    columns,
+                    opacity,
+                    share,
+                    origins[path],
+                    absorbed[zone],
+                    back,
+                    whole,
+                )
+                escaped[zone] += weight * left
+                whole[path] += np.sum(weight * left)
             if total <= 0:
                 break
             # the next interaction lies on the ray, whatever its depth
@@ -198,129 +256,5 @@ def scatter(
             point += direction * distance
             mu = _henyey_greenstein(generator, cosine[hero])
             _turn(generator, direction, mu)
-            for w in range(num_wave):
-                squared = cosine[w] ** 2
-                phase = math.log(1 - squared)
-                phase -= 1.5 * math.log(1 + squared - 2 * cosine[w] * mu)
-                chance = math.log(opacity[w]) - opacity[w] * here + phase
-                log_light[w] += chance + math.log(albedo[w] + 1e-300)
-                log_draw[w] += chance - math.log(-math.expm1(-opacity[w] * total))
+            _turned(mu, here, total, opacity, albedo, cosine, log_light, log_draw)
     return absorbed, escaped, back, whole
-
-
-@nb.njit(cache=True, nogil=True)
-def toward_walls(chance, points, directions, opacity, grid):
-    """Move points of thick layers along their directions, nearer to the walls.
-
-    A point that is evenly drawn in a layer lies evenly on the stretch of its line that
-    the layer holds. Light leaves a stretch of a depth $t$ from about $1/t$ of it at
-    either end, forwards or scattered back. The share $u$ of it that is ahead is drawn
-    with a density in proportion to $1/(1 + t u) + 1/(1 + t (1 - u))$ instead: as many
-    points are in every octave of depth.
-
-    Args:
-        chance: Random numbers from 0 to 1, (point,).
-        points: Points, (point, 3); they are moved.
-        directions: Unit vectors, (point, 3).
-        opacity: Extinction, per column.
-        grid: The cells.
-
-    Returns:
-        Weights of the points, one on average, (point,).
-    """
-    cells, columns = np.empty(room_for(grid), np.int64), np.empty(room_for(grid))
-    weights, back = np.ones(len(points)), np.empty(3)
-    for n in range(len(points)):
-        _, ahead, forth = trace(points[n], directions[n], grid, cells, columns, -1.0, 1)
-        back[:] = -directions[n]
-        _, behind, _ = trace(points[n], back, grid, cells, columns, -1.0, 1)
-        depth = max(opacity * (ahead + behind), THINNEST)
-        if ahead <= 0:
-            continue
-        span = math.log1p(depth)
-        is_far = chance[n] < 0.5
-        left = math.expm1(span * (2 * chance[n] % 1)) / depth
-        left = min(left, 1.0)
-        weights[n] = 2 * span / (1 / (left + 1 / depth) + 1 / (1 - left + 1 / depth))
-        if is_far:
-            left = 1 - left
-        whole = forth * (1 + behind / ahead)
-        points[n] += directions[n] * (forth - left * whole)
-    return weights
-
-
-@nb.njit(cache=True, nogil=True)
-def record_rays(
-    generator,
-    points,
-    draws,
-    per_cell,
-    depths,
-    grid,
-    unit,
-    step,
-    cells,
-    places,
-    first,
-    totals,
-    weights,
-):
-    """Follow one ray from every point, in directions stratified for each cell.
-
-    So are the beginnings of the rays on the stretch of their line that the cell holds,
-    nearer to the wall ahead the thicker it is: light leaves from there.
-
-    Args:
-        generator: Of random numbers (NumPy).
-        points: A point on each ray: `per_cell` of each cell in turn.
-        draws: Numbers from 0 to 1 for the angles of each ray and its beginning, (ray,
-            3 or more).
-        per_cell: Rays of a cell.
-        depths: Optical depth of each cell, which tells how near, (cell,).
-        grid: The cells.
-        unit: Of the columns of a table, see `_place`.
-        step: See `unit`.
-        cells: Cells on the way of all rays are written here.
-        places: And the place in the table of the column up to the far wall of each.
-        first: Where each ray begins in these, (ray + 1,).
-        totals: Column of each ray, (ray,).
-        weights: Share of the light of its cell that each ray stands for, (ray,).
-
-    Returns:
-        Number of cells written, -1 if there was no room.
-    """
-    some = np.empty(room_for(grid), np.int64)
-    columns = np.empty(room_for(grid))
-    direction, back, place, shift, thick = np.empty(3), np.empty(3), 0, 0, 0.0
-    for ray in range(len(points)):
-        mu = 2 * (ray % per_cell + draws[ray, 0]) / per_cell - 1
-        azimuth = 2 * math.pi * draws[ray, 1]
-        sine = math.sqrt(1 - mu * mu)
-        direction[0], direction[1] = sine * math.cos(azimuth), sine * math.sin(azimuth)
-        direction[2] = mu
-        back[:] = -direction
-        _, behind, _ = trace(points[ray], back, grid, some, columns, -1.0, 1)
-        count, totals[ray], _ = trace(points[ray], direction, grid, some, columns, -1.0)
-        if ray % per_cell == 0:
-            shift = generator.integers(0, per_cell)
-            thick = max(depths[ray // per_cell], THINNEST)
-        stratum = (ray + shift) % per_cell
-        span = math.log1p(thick)
-        low = math.expm1(span * stratum / per_cell) / thick
-        high = math.expm1(span * (stratum + 1) / per_cell) / thick
-        weights[ray] = high - low
-        if count > 0 and some[0] == ray // per_cell:  # else it is on the wall
-            ahead = (low + (high - low) * draws[ray, 2]) * (columns[0] + behind)
-            totals[ray] += ahead - columns[0]
-            columns[0] = ahead
-        first[ray] = place
-        if place + count > len(cells):
-            return -1
-        total = 0.0
-        for n in range(count):
-            total += columns[n]
-            cells[place] = some[n]
-            places[place] = _place(total, unit, step)
-            place += 1
-    first[len(points)] = place
-    return place
