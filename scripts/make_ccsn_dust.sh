@@ -2,7 +2,7 @@
 # Make the packaged model `ccsn-dust` again: simulate its parents, train, put it in place.
 # Usage: scripts/make_ccsn_dust.sh FOLDER   (on two cores some 10 minutes for smooth
 # shells and an hour of training; both go on where they were interrupted. Shells with
-# clumps take an hour or more and are there already, in `data/clumps`)
+# clumps take two to three hours of one core and are there already, in `data/clumps`)
 set -euo pipefail
 folder=${1:?name a folder for the parents and the model}
 root=$(cd "$(dirname "$0")/.." && pwd)
