@@ -157,10 +157,13 @@ def _simulate_table(
             f"{hot} of {len(shells)} shells have grains that are hotter than they "
             f"survive (column sublimated, a share of the mass); these are {fate}."
         )
-    if "is_settled" in shells.colnames and not np.all(shells["is_settled"]):
+    moving = 0
+    if "is_settled" in shells.colnames:
+        moving = int(np.count_nonzero(~np.asarray(shells["is_settled"])))
+    if moving:
         typer.echo(
-            f"{np.count_nonzero(~shells['is_settled'])} of {len(shells)} shells with "
-            "clumps have not settled (column is_settled): their dust holds its light "
-            "too long, and temperatures may be off by some per cent."
+            f"{moving} of {len(shells)} shells have not settled (column is_settled): "
+            "their clumps hold light too long, and temperatures may be off by some "
+            "per cent."
         )
     typer.echo(f"Shells: {out / ROWS}; spectra: {out / SPECTRA}")
