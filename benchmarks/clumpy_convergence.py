@@ -3,7 +3,7 @@
     python benchmarks/clumpy_convergence.py [--rows 40] [--seed 12] [--figure FILE.png]
         [--json FILE] [--deeper DEPTH | --noise]
 
-The whole takes two hours of one core. With `--json` finished shells are kept in that
+The whole takes hours of one core. With `--json` finished shells are kept in that
 file, and the same command goes on from it.
 
 1. The same clumps with cells split in one to four parts, with and without layers behind
@@ -55,6 +55,7 @@ DEPTHS = (0.0, 0.1, 1.0, 10.0, 1000.0)
 LARGEST_FILLING = 0.5
 FAINT = 42.5  # mag at 10 Mpc, for a source of 1e5 Lsun
 VISIBLE = 32.0  # mag at 10 Mpc: three beyond the limits of JWST
+#: More rays than any of those below, also where `more` multiplies them.
 FINER = {
     "splits": (2, 3),
     "layers": 6,
@@ -212,7 +213,7 @@ def draw_random(
 
 def random_table(
     generator: np.random.Generator, num: int, kept: Kept, deeper: float = 0.0
-) -> list[dict]:
+) -> None:
     """Print how far random shells, of a depth or more, are from finer answers."""
     print("\n2. Random shells: shipped over finer [%], seconds of both")
     rows = []
@@ -235,7 +236,6 @@ def random_table(
         print(f"with the rays of clumps {rays}")
         summary([row for row in rows if row["rays"] == rays])
         summary([row for row in rows if row["rays"] == rays], VISIBLE)
-    return rows
 
 
 def against_finer(theta: np.ndarray, share: float, number: int) -> list[dict]:
@@ -245,14 +245,15 @@ def against_finer(theta: np.ndarray, share: float, number: int) -> list[dict]:
     rows = []
     for rays, settings in RAYS.items():
         found = measure(solve_clumpy, shell, clumps, number, settings=settings)
-        row = {
-            "rays": rays,
-            "depth": shell.optical_depth(0.55),
-            "filling": share,
-            "finer_seconds": limit.seconds,
-            **compared(found, limit, seen(theta, limit)),
-        }
-        rows.append(row)
+        rows.append(
+            {
+                "rays": rays,
+                "depth": shell.optical_depth(0.55),
+                "filling": share,
+                "finer_seconds": limit.seconds,
+                **compared(found, limit, seen(theta, limit)),
+            }
+        )
     return rows
 
 
@@ -292,25 +293,21 @@ def summary(rows: list[dict], faintest: float = np.inf) -> None:
         )
 
 
-def noise_table(generator: np.random.Generator, num: int, kept: Kept) -> list[dict]:
+def noise_table(generator: np.random.Generator, num: int, kept: Kept) -> None:
     """Print the noise of the shipped answers."""
     print("\n3. Noise of the shipped answers: T [%], bands (median, worst) [mag],")
     print(f"   worst of those brighter than {VISIBLE:g} mag at 10 Mpc; seconds of one")
     draws = named_prior("thesis2023").sample(generator, num)
     shares = generator.uniform(0.05, LARGEST_FILLING, num)
     places = generator.integers(1000, size=num)
-    rows = []
     for number, one in enumerate(zip(draws, shares, places, strict=True)):
-        found = kept.rows("noise", number, partial(noise, *one))
-        for row in found:
+        for row in kept.rows("noise", number, partial(noise, *one)):
             print(
                 f"{row['rays']:9} tau {row['depth']:8.3f} T {row['temperature']:5.2f} "
                 f"bands {row['median']:.4f} {row['worst']:.4f} {row['visible']:.4f} "
                 f"{row['seconds']:6.2f}",
                 flush=True,
             )
-        rows += found
-    return rows
 
 
 def noise(theta: np.ndarray, share: float, places: int) -> list[dict]:

@@ -154,7 +154,7 @@ def _deposit(
 
 
 @nb.njit(cache=True, nogil=True)
-def _turned(mu, here, total, opacity, albedo, cosine, log_light, log_draw):
+def _count_scattering(mu, here, total, opacity, albedo, cosine, log_light, log_draw):
     """Count a scattering by an angle, at a column, in the light and in the draw.
 
     The draw is forced to lie on the ray, whose column is `total`; the light is not.
@@ -256,5 +256,7 @@ def scatter(
             point += direction * distance
             mu = _henyey_greenstein(generator, cosine[hero])
             _turn(generator, direction, mu)
-            _turned(mu, here, total, opacity, albedo, cosine, log_light, log_draw)
+            _count_scattering(
+                mu, here, total, opacity, albedo, cosine, log_light, log_draw
+            )
     return absorbed, escaped, back, whole
